@@ -1,0 +1,44 @@
+#!/usr/bin/env node
+// Starts the command line. Plain JavaScript that old Node versions parse, so that they can be told what is needed.
+const wanted = [24, 15];
+const found = process.versions.node.split('.').map(Number);
+const enough = found[0] > wanted[0] || (found[0] === wanted[0] && found[1] >= wanted[1]);
+
+if (enough) {
+  import(checkoutOrPackage()).then(
+    (cli) => cli.run(),
+    (error) => {
+      console.error(error);
+      process.exitCode = 1;
+    },
+  );
+} else {
+  void startUnderOwnNode();
+}
+
+/** A checkout runs its sources; an installed package, which Node does not strip types in, its compiled form. */
+function checkoutOrPackage() {
+  const { existsSync } = process.getBuiltinModule('node:fs');
+  const source = new URL('../src/cli/run.ts', import.meta.url);
+  return existsSync(source) ? source.href : new URL('../dist/cli/run.js', import.meta.url).href;
+}
+
+/** `npm ci` in a checkout brings the wanted Node along; without it there is only the advice. */
+async function startUnderOwnNode() {
+  const { existsSync } = await import('node:fs');
+  const { spawn } = await import('node:child_process');
+  const { fileURLToPath } = await import('node:url');
+  const node = fileURLToPath(new URL('../node_modules/node/bin/node', import.meta.url));
+  if (!existsSync(node)) {
+    console.error(
+      `imager: Node.js ${process.versions.node}: want ${wanted.join('.')} or newer (in a checkout, npm ci brings it)`,
+    );
+    process.exitCode = 1;
+    return;
+  }
+  const child = spawn(node, [fileURLToPath(import.meta.url), ...process.argv.slice(2)], { stdio: 'inherit' });
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));
+  child.on('close', (code, signal) => {
+    process.exitCode = code ?? (signal === 'SIGINT' ? 130 : 1);
+  });
+}

@@ -1,0 +1,135 @@
+/** Getting bytes out of `Bytes`: a range into memory, a stream of chunks, a comparison, a digest. */
+import { invalid } from '../errors.ts';
+import type { Hash } from '../platform/types.ts';
+import { type Bytes, extentAt, slice } from './bytes.ts';
+
+/** Large enough that a system call costs little, small enough that a few in flight stay small: 1 MiB. */
+export const CHUNK_SIZE: number = 1 << 20;
+
+/**
+ * Fills `into` from `position`. Ranges are read straight into place.
+ * Throws `invalid-input` past the end, `io` when a source fails.
+ */
+export async function readInto(bytes: Bytes, position: number, into: Uint8Array): Promise<void> {
+  if (position < 0 || position + into.length > bytes.size) {
+    throw invalid(`read ${position}+${into.length} lies outside ${bytes.size} bytes`);
+  }
+  let done = 0;
+  for (let index = extentAt(bytes, position); done < into.length; index++) {
+    const extent = bytes.extents[index]!;
+    const skip = position + done - bytes.starts[index]!;
+    const length = Math.min(extent.length - skip, into.length - done);
+    const target = into.subarray(done, done + length);
+    if (extent.kind === 'memory') target.set(extent.data.subarray(skip, skip + length));
+    else if (extent.kind === 'zeros') target.fill(0);
+    else await extent.source.read(extent.offset + skip, target);
+    done += length;
+  }
+}
+
+/** `length` bytes from `position` as fresh memory. For headers and small files; `limit` guards against more. */
+export async function read(bytes: Bytes, position = 0, length: number = bytes.size - position): Promise<Uint8Array> {
+  if (length < 0 || position < 0 || position + length > bytes.size) {
+    throw invalid(`read ${position}+${length} lies outside ${bytes.size} bytes`);
+  }
+  const data = new Uint8Array(length);
+  await readInto(bytes, position, data);
+  return data;
+}
+
+/** UTF-8 text of all bytes; above `limit` bytes, or where it is not UTF-8, `invalid-input` naming `what`. */
+export async function readText(bytes: Bytes, what: string, limit: number): Promise<string> {
+  if (bytes.size > limit) throw invalid(`${what}: ${bytes.size} bytes, want at most ${limit}`);
+  const data = await read(bytes);
+  try {
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(data);
+  } catch (cause) {
+    throw invalid(`${what}: not valid UTF-8`, { cause });
+  }
+}
+
+export interface ChunkOptions {
+  /** Largest chunk, bytes. */
+  readonly chunkSize?: number;
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * The bytes in order, in chunks of at most `chunkSize`. The next chunk is read while the consumer works on this one.
+ * Memory extents come as views: consumers must not write into a chunk.
+ */
+export async function* chunks(bytes: Bytes, options: ChunkOptions = {}): AsyncGenerator<Uint8Array, void, undefined> {
+  const { chunkSize = CHUNK_SIZE, signal } = options;
+  let ahead: Promise<Uint8Array> | undefined;
+  try {
+    for (let position = 0; position < bytes.size; ) {
+      signal?.throwIfAborted();
+      const current = ahead ?? nextChunk(bytes, position, chunkSize);
+      const length = Math.min(chunkSize, bytes.size - position);
+      position += length;
+      const chunk = await current;
+      ahead = position < bytes.size ? nextChunk(bytes, position, chunkSize) : undefined;
+      // A rejection is reported when its turn comes, not as an unhandled one in between.
+      ahead?.catch(() => undefined);
+      yield chunk;
+    }
+  } finally {
+    await ahead?.catch(() => undefined);
+  }
+}
+
+async function nextChunk(bytes: Bytes, position: number, chunkSize: number): Promise<Uint8Array> {
+  const length = Math.min(chunkSize, bytes.size - position);
+  const index = extentAt(bytes, position);
+  const extent = bytes.extents[index]!;
+  const skip = position - bytes.starts[index]!;
+  if (extent.kind === 'memory' && extent.length - skip >= length) return extent.data.subarray(skip, skip + length);
+  return read(bytes, position, length);
+}
+
+/** Feeds all bytes to `hash` and gives its digest. */
+export async function digest(bytes: Bytes, hash: Hash, options: ChunkOptions = {}): Promise<Uint8Array> {
+  for await (const chunk of chunks(bytes, options)) hash.update(chunk);
+  return hash.digest();
+}
+
+/** Whether both are the same bytes. Ranges of one source at one offset are equal unread. */
+export async function equals(a: Bytes, b: Bytes): Promise<boolean> {
+  if (a.size !== b.size) return false;
+  for (let position = 0; position < a.size; ) {
+    const [left, leftSkip] = locate(a, position);
+    const [right, rightSkip] = locate(b, position);
+    const length = Math.min(left.length - leftSkip, right.length - rightSkip);
+    const same =
+      (left.kind === 'zeros' && right.kind === 'zeros') ||
+      (left.kind === 'range' &&
+        right.kind === 'range' &&
+        left.source.key === right.source.key &&
+        left.offset + leftSkip === right.offset + rightSkip);
+    if (!same && !(await equalRange(a, b, position, length))) return false;
+    position += length;
+  }
+  return true;
+}
+
+function locate(bytes: Bytes, position: number): [Bytes['extents'][number], number] {
+  const index = extentAt(bytes, position);
+  return [bytes.extents[index]!, position - bytes.starts[index]!];
+}
+
+async function equalRange(a: Bytes, b: Bytes, position: number, length: number): Promise<boolean> {
+  for (let done = 0; done < length; done += CHUNK_SIZE) {
+    const size = Math.min(CHUNK_SIZE, length - done);
+    const [left, right] = await Promise.all([read(a, position + done, size), read(b, position + done, size)]);
+    for (let index = 0; index < size; index++) if (left[index] !== right[index]) return false;
+  }
+  return true;
+}
+
+/** `bytes` read into memory once, as one extent: for small pieces that will be looked at again and again. */
+export async function toMemory(bytes: Bytes, limit: number, what: string): Promise<Uint8Array> {
+  if (bytes.size > limit) throw invalid(`${what}: ${bytes.size} bytes, want at most ${limit}`);
+  const [only] = bytes.extents;
+  if (bytes.extents.length === 1 && only?.kind === 'memory') return only.data;
+  return read(slice(bytes, 0));
+}

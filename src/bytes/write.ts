@@ -1,0 +1,140 @@
+/** Sinks: `Bytes` to a file, to a stream, to an HTTP range. Each writes every byte once and in bounded memory. */
+import { ImagerError } from '../errors.ts';
+import type { Chunks, Files, NewFile } from '../platform/types.ts';
+import { type Bytes, slice } from './bytes.ts';
+import { CHUNK_SIZE, chunks } from './read.ts';
+
+export interface WriteOptions {
+  /** Flush file and directory to the disk before the rename: survives power loss, not only a crash. */
+  readonly sync?: boolean;
+  readonly signal?: AbortSignal;
+  /** Called with the bytes handled so far, zeros included. */
+  readonly onProgress?: (done: number) => void;
+  /** Distinguishes temporary names of writers at work at once. */
+  readonly temporarySuffix?: string;
+}
+
+/**
+ * Writes all bytes to `path`: a temporary file beside it, truncated to size (zeros stay holes), positioned writes with
+ * reading and writing overlapped, then a rename. On any failure, `signal` included, the temporary file is gone and what was at `path`
+ * stays. Throws `io`.
+ */
+export async function writeToFile(files: Files, path: string, bytes: Bytes, options: WriteOptions = {}): Promise<void> {
+  const temporary = `${path}.${options.temporarySuffix ?? 'partial'}`;
+  await files.remove(temporary);
+  const file = await files.create(temporary);
+  try {
+    try {
+      await file.truncate(bytes.size);
+      await writeExtents(file, bytes, options);
+      if (options.sync === true) await file.sync();
+    } finally {
+      await file.close();
+    }
+    options.signal?.throwIfAborted();
+    await files.rename(temporary, path);
+  } catch (error) {
+    await files.remove(temporary);
+    throw asCanceled(error, options.signal);
+  }
+  if (options.sync === true) await files.syncDirectory(path.replace(/[^/]*$/, '') || '.');
+}
+
+/** Two buffers in turn: while one is written the other is filled. */
+async function writeExtents(file: NewFile, bytes: Bytes, options: WriteOptions): Promise<void> {
+  const buffers = [new Uint8Array(CHUNK_SIZE), new Uint8Array(CHUNK_SIZE)] as const;
+  let turn = 0;
+  let writing: Promise<void> = Promise.resolve();
+  try {
+    for (const [index, extent] of bytes.extents.entries()) {
+      const start = bytes.starts[index]!;
+      if (extent.kind === 'zeros') continue;
+      for (let done = 0; done < extent.length; done += CHUNK_SIZE) {
+        options.signal?.throwIfAborted();
+        const length = Math.min(CHUNK_SIZE, extent.length - done);
+        let data: Uint8Array;
+        if (extent.kind === 'memory') {
+          data = extent.data.subarray(done, done + length);
+        } else {
+          data = buffers[turn & 1]!.subarray(0, length);
+          turn++;
+          await extent.source.read(extent.offset + done, data);
+        }
+        await writing;
+        writing = file.write(start + done, data);
+        writing.catch(() => undefined);
+        options.onProgress?.(start + done + length);
+      }
+    }
+  } finally {
+    await writing;
+  }
+}
+
+function asCanceled(error: unknown, signal: AbortSignal | undefined): unknown {
+  return signal?.aborted === true && !(error instanceof ImagerError)
+    ? new ImagerError('canceled', 'stopped before the output was complete', { cause: error })
+    : error;
+}
+
+/** Whatever takes bytes one after the other: a socket, standard output, a compressor. */
+export interface StreamSink {
+  /** Resolves when more may come (back pressure). */
+  write(chunk: Uint8Array): Promise<void>;
+}
+
+export async function writeToStream(sink: StreamSink, bytes: Bytes, options: WriteOptions = {}): Promise<void> {
+  let done = 0;
+  const chunkOptions = options.signal === undefined ? {} : { signal: options.signal };
+  for await (const chunk of chunks(bytes, chunkOptions)) {
+    await sink.write(chunk);
+    done += chunk.length;
+    options.onProgress?.(done);
+  }
+}
+
+export interface RangeAnswer {
+  /** 200 whole, 206 part, 416 no such range. */
+  readonly status: 200 | 206 | 416;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: Chunks;
+}
+
+/**
+ * The HTTP answer for `bytes` and a `Range` header (RFC 9110 section 14). One range is served; several, or a unit other than
+ * bytes, are answered with the whole as the RFC allows. `etag` is the opaque validator without quotes; `ifRange` as sent.
+ */
+export function answerRange(
+  bytes: Bytes,
+  request: { readonly range?: string | undefined; readonly ifRange?: string | undefined },
+  etag: string,
+  options: { readonly signal?: AbortSignal } = {},
+): RangeAnswer {
+  const common = { 'accept-ranges': 'bytes', etag: `"${etag}"` };
+  const usable = request.ifRange === undefined || request.ifRange === `"${etag}"`;
+  const range = usable && request.range !== undefined ? parseRange(request.range, bytes.size) : 'whole';
+  if (range === 'none') {
+    const headers = { ...common, 'content-range': `bytes */${bytes.size}`, 'content-length': '0' };
+    return { status: 416, headers, body: chunks(slice(bytes, 0, 0)) };
+  }
+  const [start, end] = range === 'whole' ? [0, bytes.size] : range;
+  const headers = { ...common, 'content-length': String(end - start) };
+  const body = chunks(slice(bytes, start, end), options);
+  if (range === 'whole') return { status: 200, headers, body };
+  return { status: 206, headers: { ...headers, 'content-range': `bytes ${start}-${end - 1}/${bytes.size}` }, body };
+}
+
+function parseRange(header: string, size: number): [number, number] | 'whole' | 'none' {
+  const match = /^bytes=\s*(\d*)-(\d*)\s*$/.exec(header);
+  if (match === null) return 'whole';
+  const [, first, last] = match;
+  if (first === '' && last === '') return 'whole';
+  if (first === '') {
+    const length = Math.min(Number(last), size);
+    return length === 0 ? 'none' : [size - length, size];
+  }
+  const start = Number(first);
+  const end = last === '' ? size : Math.min(Number(last) + 1, size);
+  if (last !== '' && Number(last) < start) return 'whole';
+  return start >= size ? 'none' : [start, end];
+}

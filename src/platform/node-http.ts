@@ -1,0 +1,127 @@
+import { Readable } from 'node:stream';
+import { Agent, type Dispatcher, EnvHttpProxyAgent, errors, request as undiciRequest } from 'undici';
+import { ImagerError } from '../errors.ts';
+import type { Chunks, HttpRequest, HttpResponse } from './types.ts';
+
+/** Talos gives a pull 90 s without a byte before it calls it stalled. */
+const STALL_TIMEOUT = 90_000;
+const CONNECT_TIMEOUT = 15_000;
+
+/** HTTP over undici: connections pooled per TLS setting, proxies from the environment, redirects left to the caller. */
+export class NodeHttp {
+  readonly #environment: Readonly<Record<string, string | undefined>>;
+  readonly #agents = new Map<string, Dispatcher>();
+
+  constructor(environment: Readonly<Record<string, string | undefined>>) {
+    this.#environment = environment;
+  }
+
+  async exchange(request: HttpRequest): Promise<HttpResponse> {
+    const timeout = request.stallTimeout ?? STALL_TIMEOUT;
+    const where = hostOf(request.url);
+    try {
+      const answer = await undiciRequest(request.url, {
+        method: request.method,
+        headers: { ...request.headers },
+        body: bodyOf(request.body),
+        dispatcher: this.#agent(request),
+        headersTimeout: timeout,
+        bodyTimeout: timeout,
+        ...(request.signal === undefined ? {} : { signal: request.signal }),
+      });
+      return {
+        status: answer.statusCode,
+        headers: normalise(answer.headers),
+        body: readBody(answer.body, where),
+        discard: () => answer.body.dump({ limit: 64 * 1024 }).then(() => undefined),
+      };
+    } catch (error) {
+      throw transportError(where, error, request.signal);
+    }
+  }
+
+  async close(): Promise<void> {
+    const agents = [...this.#agents.values()];
+    this.#agents.clear();
+    await Promise.all(agents.map((agent) => agent.destroy()));
+  }
+
+  #agent(request: HttpRequest): Dispatcher {
+    const key = `${request.insecureTls === true} ${request.ca ?? ''}`;
+    const known = this.#agents.get(key);
+    if (known !== undefined) return known;
+    const connect = {
+      timeout: CONNECT_TIMEOUT,
+      rejectUnauthorized: request.insecureTls !== true,
+      ...(request.ca === undefined ? {} : { ca: request.ca }),
+    };
+    const agent = this.#makeAgent(connect);
+    this.#agents.set(key, agent);
+    return agent;
+  }
+
+  #makeAgent(connect: { timeout: number; rejectUnauthorized: boolean; ca?: string }): Dispatcher {
+    const setting = (name: string): string | undefined =>
+      this.#environment[name] ?? this.#environment[name.toUpperCase()];
+    const [httpProxy, httpsProxy, noProxy] = [setting('http_proxy'), setting('https_proxy'), setting('no_proxy')];
+    if (httpProxy === undefined && httpsProxy === undefined) return new Agent({ connect });
+    return new EnvHttpProxyAgent({
+      connect,
+      requestTls: connect,
+      ...(httpProxy === undefined ? {} : { httpProxy }),
+      ...(httpsProxy === undefined ? {} : { httpsProxy }),
+      ...(noProxy === undefined ? {} : { noProxy }),
+    });
+  }
+}
+
+function bodyOf(body: HttpRequest['body']): Uint8Array | Readable | null {
+  if (body === undefined) return null;
+  return body instanceof Uint8Array ? body : Readable.from(body, { objectMode: false });
+}
+
+async function* readBody(body: AsyncIterable<unknown>, where: string): Chunks {
+  try {
+    for await (const chunk of body) yield chunk as Uint8Array;
+  } catch (error) {
+    throw transportError(where, error);
+  }
+}
+
+function normalise(headers: Record<string, string | string[] | undefined>): Record<string, readonly string[]> {
+  const out: Record<string, readonly string[]> = {};
+  for (const [name, value] of Object.entries(headers)) {
+    if (value !== undefined) out[name.toLowerCase()] = Array.isArray(value) ? value : [value];
+  }
+  return out;
+}
+
+/** Host and port only: a URL may carry a signature or a password. */
+function hostOf(url: string): string {
+  return URL.canParse(url) ? new URL(url).host : 'invalid URL';
+}
+
+function transportError(where: string, error: unknown, signal?: AbortSignal): ImagerError {
+  if (error instanceof ImagerError) return error;
+  if (signal?.aborted === true) return new ImagerError('canceled', `${where}: stopped`, { cause: error });
+  const reason = error instanceof Error ? error.message || nameOf(error) : String(error);
+  const hint = hintFor(error);
+  const details = hint === undefined ? { cause: error } : { cause: error, hint };
+  return new ImagerError('dependency', `${where}: ${reason}`, details);
+}
+
+function nameOf(error: Error): string {
+  const inner = error instanceof AggregateError ? error.errors[0] : error.cause;
+  return inner instanceof Error ? inner.message : error.name;
+}
+
+function hintFor(error: unknown): string | undefined {
+  const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+  if (/CERT|SELF_SIGNED|UNABLE_TO_(GET|VERIFY)/.test(code))
+    return 'name the authority with a CA bundle, or use --insecure for this registry';
+  if (code === 'ERR_SSL_WRONG_VERSION_NUMBER' || code === 'EPROTO')
+    return 'the server does not speak TLS here: use --insecure or an http:// mirror endpoint';
+  if (error instanceof errors.BodyTimeoutError || error instanceof errors.HeadersTimeoutError)
+    return 'the server stopped sending: try again';
+  return undefined;
+}

@@ -1,0 +1,147 @@
+/**
+ * The one interface to the machine. Everything below rank 7 sees files, digests, compression, child processes and
+ * sockets only through it, so formats are tested without a disk and the same code can run where there is none.
+ */
+
+/** Random-access content of known size. Reads are exact; a short read is an `io` error naming `label`. */
+export interface Source {
+  /** Same key, same bytes: what makes two ranges of one file equal without looking at them. */
+  readonly key: string;
+  /** What an error message calls it: a path, or a digest. */
+  readonly label: string;
+  /** Bytes. */
+  readonly size: number;
+  /** Fills all of `into` from `position`. Throws `io` when the source is shorter, gone or changed. */
+  read(position: number, into: Uint8Array): Promise<void>;
+}
+
+export type FileKind = 'file' | 'directory' | 'symlink' | 'other';
+
+export interface FileInfo {
+  readonly kind: FileKind;
+  /** Bytes. */
+  readonly size: number;
+  /** Permission bits, 0..0o7777. */
+  readonly mode: number;
+  /** Modification time in seconds since 1970. */
+  readonly mtime: number;
+  /** Bytes the file occupies on disk, for sparse files less than `size`. */
+  readonly allocated: number;
+}
+
+/** A file being written: positioned writes, so that holes stay holes. */
+export interface NewFile {
+  readonly path: string;
+  write(position: number, data: Uint8Array): Promise<void>;
+  truncate(size: number): Promise<void>;
+  sync(): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** File access. All failures are `ImagerError` with code `io` and the path in the message. */
+export interface Files {
+  /** A file as a `Source`. Handles are opened on first read and kept in a bounded pool; a file that changes under us is an error. */
+  source(path: string): Promise<Source>;
+  /** `undefined` when nothing is there. Symbolic links are followed unless `noFollow`. */
+  info(path: string, options?: { readonly noFollow?: boolean }): Promise<FileInfo | undefined>;
+  /** Names in byte order, without `.` and `..`. */
+  list(path: string): Promise<string[]>;
+  /** Whole content; `limit` in bytes, above it `invalid-input`. */
+  read(path: string, limit: number): Promise<Uint8Array>;
+  readLink(path: string): Promise<string>;
+  /** A new file, exclusively created: `io` when the path exists. */
+  create(path: string, mode?: number): Promise<NewFile>;
+  /** Opens an existing file to go on writing it (resumed downloads). */
+  append(path: string): Promise<NewFile>;
+  makeDirectory(path: string, mode?: number): Promise<void>;
+  /** Atomic replacement on one file system. */
+  rename(from: string, to: string): Promise<void>;
+  /** Recursive; nothing there is no error. */
+  remove(path: string): Promise<void>;
+  /** Makes renames in a directory durable. */
+  syncDirectory(path: string): Promise<void>;
+  /** Sets the modification time to now: how the store marks use. */
+  touch(path: string): Promise<void>;
+  /** Free bytes on the file system that holds `path`. */
+  freeSpace(path: string): Promise<number>;
+}
+
+export type HashAlgorithm = 'sha256' | 'sha384' | 'sha512';
+
+/** Incremental digest; `digest` may be called once. */
+export interface Hash {
+  update(data: Uint8Array): void;
+  /** Raw digest bytes. */
+  digest(): Uint8Array;
+}
+
+export type Chunks = AsyncIterable<Uint8Array>;
+
+/** Byte-stream compression. Decoders take every member or frame of a stream and throw `invalid-input` on damage. */
+export interface Compression {
+  gunzip(input: Chunks, signal?: AbortSignal): Chunks;
+  gzip(input: Chunks, options: { readonly level: number }, signal?: AbortSignal): Chunks;
+  /** Decodes exactly one zstd frame; the frame walker of `formats/zstd` handles several. */
+  unzstdFrame(input: Chunks, signal?: AbortSignal): Chunks;
+}
+
+export interface HttpRequest {
+  readonly method: 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
+  readonly url: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: Uint8Array | Chunks;
+  /** Do not check the TLS certificate: only for registries the user marked insecure. */
+  readonly insecureTls?: boolean;
+  /** PEM bundle in place of the system's roots. */
+  readonly ca?: string;
+  /** Milliseconds without a byte before the request fails. */
+  readonly stallTimeout?: number;
+  readonly signal?: AbortSignal;
+}
+
+/** Redirects are not followed: the caller decides what may go to another host. */
+export interface HttpResponse {
+  readonly status: number;
+  /** Lower-case names; repeated headers as separate elements. */
+  readonly headers: Readonly<Record<string, readonly string[]>>;
+  /** Must be consumed or `discard`ed. */
+  readonly body: Chunks;
+  discard(): Promise<void>;
+}
+
+export interface ProcessResult {
+  readonly exitCode: number;
+  readonly stdout: Uint8Array;
+  readonly stderr: Uint8Array;
+}
+
+export interface ProcessRequest {
+  readonly command: string;
+  readonly args: readonly string[];
+  readonly stdin?: Uint8Array;
+  /** The whole environment of the child; nothing is inherited. */
+  readonly environment: Readonly<Record<string, string>>;
+  readonly workingDirectory?: string;
+  /** Milliseconds; then the child is killed and `dependency` thrown. */
+  readonly timeout: number;
+  /** Bytes of stdout and of stderr; above it the child is killed and `dependency` thrown. */
+  readonly outputLimit: number;
+  readonly signal?: AbortSignal;
+}
+
+export interface Platform {
+  readonly files: Files;
+  readonly compression: Compression;
+  hash(algorithm: HashAlgorithm): Hash;
+  /** One HTTP exchange. Transport failures are `dependency` errors whose message has the host and the reason. */
+  http(request: HttpRequest): Promise<HttpResponse>;
+  /** Runs a program without a shell. A program that cannot be started is a `dependency` error. */
+  run(request: ProcessRequest): Promise<ProcessResult>;
+  /** The Node architecture in image terms. */
+  readonly architecture: 'amd64' | 'arm64' | 'other';
+  /** Read once at the edge; folders below rank 7 get it only through here. */
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  readonly homeDirectory: string;
+  /** Closes pooled handles and connections. */
+  close(): Promise<void>;
+}

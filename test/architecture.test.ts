@@ -1,0 +1,103 @@
+/** Who may import whom: the table of ARCHITECTURE.md as a test. */
+import assert from 'node:assert/strict';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join, normalize, relative } from 'node:path';
+import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+
+const SOURCE = fileURLToPath(new URL('../src', import.meta.url));
+
+/** Folder or root file -> what it may import besides itself, `errors.ts` and `platform/types.ts`. */
+const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
+  'errors.ts': [],
+  platform: [],
+  yaml: [],
+  bytes: [],
+  tree: ['bytes'],
+  machineconfig: ['yaml'],
+  formats: ['bytes', 'tree'],
+  meta: ['bytes', 'yaml', 'machineconfig'],
+  profiles: ['bytes', 'yaml', 'meta', 'machineconfig'],
+  oci: ['bytes', 'tree', 'formats'],
+  boot: ['bytes', 'tree', 'formats', 'meta', 'profiles', 'machineconfig'],
+  iso: ['bytes', 'tree', 'formats', 'meta', 'profiles', 'oci', 'boot'],
+  pipeline: ['bytes', 'tree', 'yaml', 'formats', 'meta', 'machineconfig', 'profiles', 'oci', 'boot', 'iso'],
+  cli: ['bytes', 'tree', 'yaml', 'meta', 'machineconfig', 'profiles', 'oci', 'pipeline', 'platform'],
+  'index.ts': ['bytes', 'tree', 'meta', 'machineconfig', 'profiles', 'oci', 'boot', 'pipeline', 'platform'],
+};
+
+/** npm packages and where they may be used: a library belongs to one folder, so that it can be replaced there. */
+const PACKAGES: Readonly<Record<string, readonly string[]>> = {
+  undici: ['platform'],
+  yaml: ['yaml'],
+  semver: ['profiles', 'cli'],
+  commander: ['cli'],
+  pako: ['meta'],
+  '@noble/hashes': ['bytes', 'formats', 'meta', 'profiles', 'oci', 'boot', 'iso', 'pipeline'],
+};
+
+/** Node's own modules: the platform implementation and the command line only. */
+const NODE_MODULES_IN = ['platform', 'cli'];
+
+interface Import {
+  readonly file: string;
+  readonly specifier: string;
+}
+
+test('every import follows the table', () => {
+  const wrong: string[] = [];
+  for (const { file, specifier } of imports()) {
+    const reason = objection(file, specifier);
+    if (reason !== undefined) wrong.push(`src/${file} imports ${specifier}: ${reason}`);
+  }
+  assert.deepEqual(wrong, []);
+});
+
+test('every folder of src is in the table', () => {
+  const unknown = readdirSync(SOURCE).filter((name) => !(name in MAY_IMPORT));
+  assert.deepEqual(unknown, []);
+});
+
+test('folders only import what comes before them in the table, so no cycle can arise', () => {
+  const order = Object.keys(MAY_IMPORT).filter((name) => name !== 'platform');
+  for (const [folder, allowed] of Object.entries(MAY_IMPORT)) {
+    for (const name of allowed.filter((one) => one !== 'platform')) {
+      assert.ok(order.indexOf(name) < order.indexOf(folder), `${folder} lists ${name}, which comes later`);
+    }
+  }
+});
+
+function objection(file: string, specifier: string): string | undefined {
+  const from = placeOf(file);
+  if (specifier.startsWith('node:')) {
+    return NODE_MODULES_IN.includes(from) && file !== 'platform/types.ts'
+      ? undefined
+      : 'Node modules belong to platform and cli';
+  }
+  if (!specifier.startsWith('.')) {
+    const name = specifier.startsWith('@') ? specifier.split('/').slice(0, 2).join('/') : specifier.split('/')[0]!;
+    return PACKAGES[name]?.includes(from) ? undefined : 'this package has no business here';
+  }
+  const target = normalize(join(file, '..', specifier));
+  const to = placeOf(target);
+  if (to === from || to === 'errors.ts' || target === 'platform/types.ts') return undefined;
+  return MAY_IMPORT[from]?.includes(to) ? undefined : 'not in the table';
+}
+
+function placeOf(file: string): string {
+  return file.split('/')[0]!;
+}
+
+function imports(): Import[] {
+  const files = readdirSync(SOURCE, { recursive: true, encoding: 'utf8' }).filter((file) => file.endsWith('.ts'));
+  return files.flatMap((file) => {
+    const text = readFileSync(join(SOURCE, file), 'utf8');
+    const found = text.matchAll(
+      /(?:^|\n)\s*(?:import|export)\b[^;'"]*?from\s*['"]([^'"]+)['"]|import\(\s*['"]([^'"]+)['"]\s*\)|(?:^|\n)import\s*['"]([^'"]+)['"]/g,
+    );
+    return [...found].map((match) => ({
+      file: relative(SOURCE, join(SOURCE, file)),
+      specifier: (match[1] ?? match[2] ?? match[3])!,
+    }));
+  });
+}
