@@ -248,7 +248,8 @@ export function compareNames(a: string, b: string): number {
 }
 
 function liftSurrogate(unit: number): number {
-  return unit >= 0xd800 && unit < 0xe000 ? unit + 0x2000 : unit;
+  if (unit < 0xd800) return unit;
+  return unit < 0xe000 ? unit + 0x2000 : unit - 0x800;
 }
 
 /** Segments of a path or link target, `.` and empty ones dropped, `..` kept. */
