@@ -32,6 +32,8 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   yaml: ['yaml'],
   semver: ['profiles', 'cli'],
   commander: ['cli'],
+  '@bomb.sh/tab': ['cli'],
+  'log-update': ['cli'],
   pako: ['meta'],
   '@noble/hashes': ['bytes', 'formats', 'meta', 'profiles', 'oci', 'boot', 'iso', 'pipeline'],
 };

@@ -1,0 +1,137 @@
+/**
+ * Every flag, once: what parses argv, what `--help` and completion show. Names and meanings are upstream's (spec
+ * profiles-and-inputs 1.2) as far as upstream has them, so that existing pipelines run unchanged.
+ */
+
+export type FlagKind =
+  /** One value, the last given counts. */
+  | 'text'
+  /** Repeatable; values are never split at commas. */
+  | 'list'
+  | 'switch';
+
+export type FlagGroup = 'image' | 'customisation' | 'inputs' | 'output' | 'secureboot';
+
+export interface Flag {
+  readonly name: string;
+  readonly kind: FlagKind;
+  readonly group: FlagGroup;
+  /** Name of the value in help texts. */
+  readonly value?: string;
+  readonly short?: string;
+  readonly choices?: readonly string[];
+  readonly help: string;
+  /** Ignored with a profile on standard input, as upstream does: the document says it all. */
+  readonly mapsToProfile: boolean;
+}
+
+const profileFlag = (
+  group: FlagGroup,
+  name: string,
+  kind: FlagKind,
+  value: string,
+  help: string,
+  choices?: readonly string[],
+): Flag => ({ name, kind, group, value, help, mapsToProfile: true, ...(choices === undefined ? {} : { choices }) });
+
+const toolFlag = (
+  group: FlagGroup,
+  name: string,
+  kind: FlagKind,
+  value: string,
+  help: string,
+  more: Partial<Flag> = {},
+): Flag => ({ name, kind, group, value, help, mapsToProfile: false, ...more });
+
+const OUTPUT_KINDS = ['iso', 'image', 'installer', 'kernel', 'initramfs', 'uki', 'cmdline'] as const;
+
+export const FLAGS: readonly Flag[] = [
+  profileFlag('image', 'arch', 'text', 'ARCH', 'target architecture (default: of this machine)', ['amd64', 'arm64']),
+  profileFlag('image', 'platform', 'text', 'NAME', 'platform, in place of the profile’s'),
+  profileFlag('image', 'output-kind', 'text', 'KIND', 'what to build, in place of the profile’s', OUTPUT_KINDS),
+  toolFlag('image', 'talos-version', 'text', 'VERSION', 'Talos version to build for'),
+  profileFlag('image', 'image-disk-size', 'text', 'SIZE', 'disk size, like 4GiB or 1500MiB'),
+
+  profileFlag('customisation', 'extra-kernel-arg', 'list', 'ARG', 'kernel argument to add; -ARG removes one'),
+  profileFlag('customisation', 'meta', 'list', 'KEY=VALUE', 'META value; KEY=@FILE reads a file, KEY=- standard input'),
+  profileFlag('customisation', 'system-extension-image', 'list', 'REF', 'system extension to install'),
+  profileFlag('customisation', 'embedded-config-path', 'text', 'FILE', 'machine configuration to embed'),
+  profileFlag('customisation', 'overlay-name', 'text', 'NAME', 'overlay to use'),
+  profileFlag('customisation', 'overlay-image', 'text', 'REF', 'image that has the overlay'),
+  profileFlag(
+    'customisation',
+    'overlay-option',
+    'list',
+    'KEY=VALUE',
+    'overlay option; KEY=@FILE, or @FILE with a YAML mapping',
+  ),
+  toolFlag('customisation', 'no-validate', 'switch', '', 'take the 0xa network document as it is, mistakes included'),
+
+  toolFlag(
+    'inputs',
+    'imager-image',
+    'text',
+    'SOURCE',
+    'where kernel, initramfs and boot loaders come from: REF, oci:DIR, oci-archive:FILE or dir:DIR',
+  ),
+  toolFlag('inputs', 'grub-dir', 'text', 'DIR', 'GRUB platform directories (default: the imager image’s)'),
+  profileFlag('inputs', 'base-installer-image', 'text', 'REF', 'base installer image'),
+  profileFlag('inputs', 'image-cache', 'text', 'SOURCE', 'image cache: REF or an OCI layout directory'),
+  toolFlag('inputs', 'insecure', 'switch', '', 'registries: do not check TLS certificates, allow plain HTTP'),
+  toolFlag('inputs', 'mirror', 'list', 'HOST=ENDPOINT', 'registry mirror, tried in order before the registry itself'),
+  toolFlag('inputs', 'store', 'text', 'DIR', 'where pulled content is kept (default: $XDG_CACHE_HOME/bootwright)'),
+  toolFlag('inputs', 'offline', 'switch', '', 'use only what the store has'),
+
+  toolFlag('output', 'output', 'text', 'DIR', 'directory for the result, or - for standard output (default: _out)', {
+    short: 'o',
+  }),
+  toolFlag(
+    'output',
+    'tar-to-stdout',
+    'switch',
+    '',
+    'afterwards write the output directory to standard output as .tar.gz',
+  ),
+  toolFlag('output', 'sync', 'switch', '', 'flush the result to the disk before saying it is done'),
+  toolFlag('output', 'json', 'switch', '', 'print the result as JSON'),
+  toolFlag('output', 'quiet', 'switch', '', 'no progress, only warnings and errors', { short: 'q' }),
+  toolFlag('output', 'progress', 'text', 'STYLE', 'progress on standard error', {
+    choices: ['auto', 'bars', 'plain', 'json', 'none'],
+  }),
+
+  profileFlag(
+    'secureboot',
+    'secureboot-include-well-known-certs',
+    'switch',
+    '',
+    'enrol the well-known UEFI certificates too',
+  ),
+  profileFlag('secureboot', 'secureboot-signer-address', 'text', 'ADDRESS', 'SecureBoot signer service'),
+  profileFlag('secureboot', 'pcr-signer-address', 'text', 'ADDRESS', 'PCR signer service'),
+  profileFlag('secureboot', 'secureboot-enroll-keys', 'text', 'MODE', 'when systemd-boot enrols keys', [
+    'if-safe',
+    'manual',
+    'force',
+    'off',
+  ]),
+];
+
+/** Flags upstream once had: the message says what takes their place. */
+export const RETIRED_FLAGS: Readonly<Record<string, string>> = {
+  board: 'was removed in Talos 1.13: boards are overlays now, use --overlay-name with --overlay-image',
+};
+
+export const GROUP_TITLES: Readonly<Record<FlagGroup, string>> = {
+  image: 'Image:',
+  customisation: 'Customisation:',
+  inputs: 'Inputs:',
+  output: 'Output:',
+  secureboot: 'SecureBoot:',
+};
+
+/** Parsed flags: absent means not given. */
+export interface FlagValues {
+  readonly text: ReadonlyMap<string, string>;
+  readonly lists: ReadonlyMap<string, readonly string[]>;
+  readonly switches: ReadonlySet<string>;
+}
