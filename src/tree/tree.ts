@@ -171,9 +171,28 @@ export function below(tree: Tree, path: string): Tree {
   return treeOf(tree.entries.map((entry) => ({ ...entry, path: entry.path === '' ? path : `${path}/${entry.path}` })));
 }
 
-/** Direct content of the directory `path`, in byte order. */
+/** Direct content of the directory `path`, in byte order. Looks at what lies below it only, so that walking a tree is not quadratic. */
 export function children(tree: Tree, path: string): Entry[] {
-  return tree.entries.filter((entry) => entry.path !== '' && parentOf(entry.path) === path);
+  const found: Entry[] = [];
+  const prefix = path === '' ? '' : `${path}/`;
+  for (let index = indexAfter(tree, path); index < tree.entries.length; index++) {
+    const entry = tree.entries[index]!;
+    if (!entry.path.startsWith(prefix)) break;
+    if (!entry.path.includes('/', prefix.length)) found.push(entry);
+  }
+  return found;
+}
+
+/** Index of the first entry that comes after `path` in tree order. */
+function indexAfter(tree: Tree, path: string): number {
+  let low = 0;
+  let high = tree.entries.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (comparePaths(tree.entries[middle]!.path, path) <= 0) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }
 
 /** As many links as Linux follows before it says ELOOP. */
