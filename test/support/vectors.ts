@@ -1,0 +1,20 @@
+/** Vector files: one JSON object per line, plain or gzip. */
+import { readFileSync } from 'node:fs';
+import { gunzipSync } from 'node:zlib';
+
+/** `name` is relative to `test/vectors`. */
+export function vectorFile(name: string): Buffer {
+  const data = readFileSync(new URL(`../vectors/${name}`, import.meta.url));
+  return name.endsWith('.gz') ? gunzipSync(data) : data;
+}
+
+export function vectorLines<T>(name: string): T[] {
+  return vectorFile(name)
+    .toString('utf8')
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => JSON.parse(line) as T);
+}
+
+/** How often a fuzz test turns: `FUZZ_RUNS`, small unless set. */
+export const FUZZ_RUNS: number = Number(process.env.FUZZ_RUNS ?? 2000);
