@@ -3,7 +3,20 @@
  * are errors, aliases and merge keys are expanded, scalars stay text until a field with a type asks (`scalar.ts`).
  * Everything is bounded: input size, nesting, and nodes after alias expansion, which upstream leaves open (spec machine-config 1).
  */
-import { type Alias, Composer, type CST, isAlias, isMap, isScalar, Lexer, type Node, Parser, type YAMLMap } from 'yaml';
+import {
+  type Alias,
+  Composer,
+  type CST,
+  isAlias,
+  isMap,
+  isScalar,
+  Lexer,
+  type Node,
+  type Pair,
+  Parser,
+  type Scalar,
+  type YAMLMap,
+} from 'yaml';
 import { invalid } from '../errors.ts';
 import { type Position, type Problem, problemsError, quoted, type SourceText } from './diagnostic.ts';
 
@@ -151,7 +164,7 @@ interface Reading {
   /** Nodes so far, aliases counted with all they stand for. */
   size: number;
   /** The first bracket or quote that nothing closes. */
-  unclosed?: { readonly offset: number; readonly mark: string };
+  unclosed?: { readonly offset: number; readonly mark: string; readonly at: number };
   next?: Position;
 }
 
@@ -171,8 +184,7 @@ function startReading(given: string, options: YamlOptions): Reading {
     maxDepth: maxDepth ?? DEFAULT_LIMITS.maxDepth,
     maxNodes: maxNodes ?? DEFAULT_LIMITS.maxNodes,
   };
-  // YAML 1.1 line breaks, one unit each so that offsets stay true: a lone CR, NEL, LS, PS.
-  const text = given.replace(/^\ufeff/, '').replaceAll(/\r(?!\n)|[\u0085\u2028\u2029]/g, '\n');
+  const text = normalized(given);
   const reading: Reading = {
     source: { file, text },
     text,
@@ -191,9 +203,19 @@ function startReading(given: string, options: YamlOptions): Reading {
   if (control !== null) {
     const code = control[0].charCodeAt(0).toString(16).padStart(4, '0').toUpperCase();
     const hint = text.startsWith('\u001f') ? 'this looks like compressed data: decompress it first' : undefined;
-    problem(reading, control.index, 1, `control character U+${code}: want text`, hint);
+    problem(reading, control.index, 1, `character U+${code}: not allowed in YAML`, hint);
   }
   return reading;
+}
+
+/** Offsets stay true: only a byte order mark goes, all else is replaced one for one. */
+function normalized(given: string): string {
+  // YAML 1.1 line breaks: a lone CR, NEL, LS, PS.
+  const text = given.replace(/^\ufeff/, '').replaceAll(/\r(?!\n)|[\u0085\u2028\u2029]/g, '\n');
+  // Document ends before the first document end nothing; the parser below would count them as an empty document.
+  return text.replace(/^(?:[ \t]*(?:#.*)?\r?\n|\.\.\.[ \t]*(?:#.*)?\r?\n)*/, (start) => {
+    return start.replaceAll(/^\.\.\./gm, '   ');
+  });
 }
 
 function problem(reading: Reading, offset: number, length: number, message: string, hint?: string): void {
@@ -203,14 +225,20 @@ function problem(reading: Reading, offset: number, length: number, message: stri
 }
 
 function readStream(reading: Reading, firstOnly: boolean): YamlNode[] {
-  const composer = new Composer({ schema: 'failsafe', uniqueKeys: false, logLevel: 'silent', prettyErrors: false });
+  const composer = new Composer({
+    schema: 'failsafe',
+    uniqueKeys: false,
+    logLevel: 'silent',
+    prettyErrors: false,
+    keepSourceTokens: true,
+  });
   const documents: YamlNode[] = [];
   try {
     const composed = [];
     for (const token of boundedTokens(reading, firstOnly)) composed.push(...composer.next(token));
     composed.push(...composer.end());
     for (const document of composed) {
-      const [error] = document.errors;
+      const error = document.errors.find(({ code }) => code !== 'BAD_DQ_ESCAPE');
       if (error !== undefined) {
         // What the parser says after its first complaint is mostly about its own recovery.
         if (reading.problems.length === 0) syntaxProblem(reading, error.code, error.message, error.pos);
@@ -232,8 +260,11 @@ function* boundedTokens(reading: Reading, firstOnly: boolean): Generator<CST.Tok
   let offset = 0;
   let documents = 0;
   let lexemes = 0;
+  let before = '\n';
   for (const lexeme of new Lexer().lex(reading.text)) {
     noteUnclosed(reading, lexeme, offset, parser.stack);
+    checkTab(reading, before, lexeme, offset, parser.stack);
+    if (!MARKERS.has(lexeme)) before = lexeme;
     if (++lexemes > reading.limits.maxNodes * LEXEMES_PER_NODE) {
       throw new LimitExceeded(offset, `more than ${lexemes - 1} words, marks and line ends`);
     }
@@ -267,11 +298,25 @@ function noteUnclosed(reading: Reading, lexeme: string, offset: number, stack: r
   if (reading.unclosed !== undefined) return;
   if (lexeme === '\u0018') {
     const open = stack.findLast((token) => token.type === 'flow-collection');
-    if (open !== undefined) reading.unclosed = { offset: open.start.offset, mark: open.start.source };
-  } else if (lexeme[0] === '"' || lexeme[0] === "'") {
-    if (lexeme.length === 1 || !lexeme.endsWith(lexeme[0])) reading.unclosed = { offset, mark: lexeme[0] };
+    if (open !== undefined) reading.unclosed = { offset: open.start.offset, mark: open.start.source, at: offset };
+  } else if ((lexeme[0] === '"' || lexeme[0] === "'") && !CLOSED_QUOTE.test(lexeme)) {
+    reading.unclosed = { offset, mark: lexeme[0], at: offset + lexeme.length };
+    unclosedProblem(reading, reading.unclosed);
   }
 }
+
+const CLOSED_QUOTE = /^'[^']*(?:''[^']*)*'$|^"[^"\\]*(?:\\[\s\S][^"\\]*)*"$/;
+
+/** Go yaml takes no tab where a block could begin: at the start of a line, even of a blank one, and after `-`. */
+function checkTab(reading: Reading, before: string, lexeme: string, offset: number, stack: readonly CST.Token[]): void {
+  const isAtStart = before.endsWith('\n') && lexeme.startsWith('\t');
+  const isAfterIndicator = (before === '-' || before === '?') && lexeme.includes('\t');
+  if (!(isAtStart || isAfterIndicator) || !/^[ \t]+$/.test(lexeme)) return;
+  if (stack.some((token) => token.type === 'flow-collection')) return;
+  problem(reading, offset + lexeme.indexOf('\t'), 1, isAtStart ? TAB_AT_START : `a tab after ${before}: want a space`);
+}
+
+const TAB_AT_START = 'a tab at the start of a line: want spaces, or nothing on a blank line';
 
 /** `next` is where real content begins after the first document; blank lines, comments and markers are nothing. */
 function noteNextDocument(reading: Reading, from: number): void {
@@ -293,16 +338,18 @@ function checkDirective(reading: Reading, offset: number, source: string): void 
   problem(reading, offset, source.trimEnd().length, `${source.trim()}: ${wish}`);
 }
 
+const MULTILINE_KEY = 'a key over several lines: want `key:` on one line';
+
 /** Words for the parser's findings where its own would not help somebody who knows YAML from configuration files. */
 const SYNTAX_WORDS: Readonly<Record<string, readonly [message: string, hint?: string]>> = {
-  TAB_AS_INDENT: ['a tab as indentation: want spaces'],
+  TAB_AS_INDENT: [TAB_AT_START],
   MULTIPLE_DOCS: ['a second document without a --- line before it'],
   BAD_COLLECTION_TYPE: ['a tag that does not fit this collection'],
   BLOCK_AS_IMPLICIT_KEY: [
     'a mapping inside a value on the same line',
     'put the value on its own lines, or quote it when it contains ": "',
   ],
-  MULTILINE_IMPLICIT_KEY: ['a key over several lines: want `key:` on one line', 'is a ":" missing on this line?'],
+  MULTILINE_IMPLICIT_KEY: [MULTILINE_KEY, 'is a ":" missing on this line?'],
 };
 
 /** The parser's names of tokens, as a reader sees them. */
@@ -325,9 +372,8 @@ const TOKEN_WORDS: Readonly<Record<string, string>> = {
 const CLOSING: Readonly<Record<string, string>> = { '{': '}', '[': ']', '"': '"', "'": "'" };
 
 function syntaxProblem(reading: Reading, code: string, message: string, pos: readonly [number, number]): void {
-  const { unclosed } = reading;
-  if (unclosed !== undefined && /must.* end with|^Missing closing/.test(message)) {
-    problem(reading, unclosed.offset, 1, `${unclosed.mark} is never closed: want ${CLOSING[unclosed.mark]}`);
+  if (reading.unclosed !== undefined && /must.* end with|^Missing closing/.test(message)) {
+    unclosedProblem(reading, reading.unclosed);
     return;
   }
   const plain = message
@@ -336,6 +382,18 @@ function syntaxProblem(reading: Reading, code: string, message: string, pos: rea
     .replace(/ at node end$/, ' after the end of a value');
   const [words = `YAML: ${plain.charAt(0).toLowerCase()}${plain.slice(1)}`, hint] = SYNTAX_WORDS[code] ?? [];
   problem(reading, pos[0], Math.max(1, pos[1] - pos[0]), words, hint);
+}
+
+function unclosedProblem(reading: Reading, unclosed: NonNullable<Reading['unclosed']>): void {
+  const { mark, offset, at } = unclosed;
+  const closing = CLOSING[mark];
+  if (reading.text.slice(at).trim() === '') {
+    problem(reading, offset, 1, `${mark} is never closed: want ${closing}`);
+    return;
+  }
+  const open = reading.positionOf(offset).line;
+  const hint = `indent this line deeper than the one with the ${mark}, or close that with ${closing}`;
+  problem(reading, at, 1, `the ${mark} of line ${open} is still open here`, hint);
 }
 
 function convert(reading: Reading, node: Node): YamlNode {
@@ -374,10 +432,71 @@ function resolveAlias(reading: Reading, alias: Alias): YamlNode {
   return target.node;
 }
 
-function convertScalar(reading: Reading, node: Node & { value?: unknown; type?: string }): ScalarNode {
+function convertScalar(reading: Reading, node: Scalar): ScalarNode {
   const [start = 0, end = start] = node.range ?? [];
   const style = STYLES[node.type ?? 'PLAIN'] ?? 'plain';
-  return { kind: 'scalar', text: String(node.value ?? ''), style, ...place(reading, node, start, end) };
+  return { kind: 'scalar', text: scalarText(reading, node, style), style, ...place(reading, node, start, end) };
+}
+
+function scalarText(reading: Reading, node: Scalar, style: ScalarStyle): string {
+  const text = String(node.value ?? '');
+  const source = node.srcToken === undefined ? '' : 'source' in node.srcToken ? node.srcToken.source : '';
+  if (style === 'double' && source.includes('\\')) return unescaped(reading, source, node.range?.[0] ?? 0);
+  const isBlock = style === 'literal' || style === 'folded';
+  // A block that ends with the text has the line end that is written, and only that.
+  return isBlock && (node.range?.[1] ?? 0) >= reading.text.length && !source.endsWith('\n') && text.endsWith('\n')
+    ? text.slice(0, -1)
+    : text;
+}
+
+/** What Go yaml takes: `\'` too, but not JSON's `\/`, and no halves of surrogate pairs. */
+const ESCAPES: Readonly<Record<string, string>> = {
+  '0': '\0',
+  a: '\u0007',
+  b: '\b',
+  t: '\t',
+  '\t': '\t',
+  n: '\n',
+  v: '\v',
+  f: '\f',
+  r: '\r',
+  e: '\u001b',
+  ' ': ' ',
+  '"': '"',
+  "'": "'",
+  '\\': '\\',
+  N: '\u0085',
+  _: '\u00a0',
+  L: '\u2028',
+  P: '\u2029',
+};
+
+/** The text of a double-quoted scalar; a bad escape is a problem at its place. */
+function unescaped(reading: Reading, source: string, offset: number): string {
+  const inner = source.slice(1, -1);
+  const piece =
+    /\\(?:x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|\r?\n[ \t]*((?:\r?\n[ \t]*)*)|([\s\S]))|[ \t]*(\r?\n)[ \t]*((?:\r?\n[ \t]*)*)/g;
+  return inner.replaceAll(piece, (found, hex2, hex4, hex8, blank, letter, newline, blanks, index) => {
+    if (newline !== undefined) return '\n'.repeat(newlines(blanks)) || ' ';
+    if (blank !== undefined) return '\n'.repeat(newlines(blank));
+    const digits: string | undefined = hex2 ?? hex4 ?? hex8;
+    const code = digits === undefined ? undefined : Number.parseInt(digits, 16);
+    const isCharacter = code !== undefined && code <= 0x10ffff && !(code >= 0xd800 && code < 0xe000);
+    const character = isCharacter ? String.fromCodePoint(code) : letter === undefined ? undefined : ESCAPES[letter];
+    if (character !== undefined) return character;
+    const hint =
+      letter === '/'
+        ? 'Talos reads this with a YAML reader, where / is not escaped: write / alone'
+        : code === undefined
+          ? 'a backslash itself is written \\\\, or put the text in single quotes'
+          : 'write the character itself, or \\U with eight digits';
+    problem(reading, offset + 1 + index, found.length, `${found} in double quotes: no such character or escape`, hint);
+    return found;
+  });
+}
+
+function newlines(text: string): number {
+  return text.split('\n').length - 1;
 }
 
 function convertSequence(reading: Reading, node: Node & { items: Node[] }): SequenceNode {
@@ -400,6 +519,7 @@ function convertMapping(reading: Reading, node: YAMLMap<Node, Node | null>): Map
       problemAt(reading, key, 'a list or mapping as key: want a name');
       continue;
     }
+    if (!isExplicit(pair)) checkImplicitKey(reading, pair.key, key);
     const earlier = entries.get(key.text);
     if (earlier !== undefined) {
       problemAt(reading, key, `key ${quoted(key.text)}: already set on line ${earlier.key.position.line}`);
@@ -413,6 +533,17 @@ function convertMapping(reading: Reading, node: YAMLMap<Node, Node | null>): Map
     mergeInto(reading, entries, value);
   }
   return { kind: 'mapping', entries: [...entries.values()], ...place(reading, node, start, start + 1) };
+}
+
+function isExplicit(pair: Pair<Node, Node | null>): boolean {
+  return (pair.srcToken as { explicitKey?: boolean } | undefined)?.explicitKey === true;
+}
+
+function checkImplicitKey(reading: Reading, node: Node, key: ScalarNode): void {
+  const [start = 0, end = start] = node.range ?? [];
+  if (key.style === 'plain' && key.text === '' && !isAlias(node))
+    problemAt(reading, key, '":" without a name before it');
+  else if (reading.text.slice(start, end).includes('\n')) problemAt(reading, key, MULTILINE_KEY);
 }
 
 /** `<<` by itself; quoted it is a name like any other. */
@@ -451,7 +582,8 @@ function place(reading: Reading, node: Node, start: number, end: number): NodePl
 }
 
 function shortTag(tag: string | undefined): string | undefined {
-  if (tag === undefined || tag === '!') return undefined;
+  if (tag === undefined) return undefined;
+  if (tag === '!') return '!!str';
   return tag.startsWith(STANDARD_TAG) ? `!!${tag.slice(STANDARD_TAG.length)}` : tag;
 }
 
