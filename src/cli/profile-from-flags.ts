@@ -1,0 +1,225 @@
+/** Flags to a profile document (spec profiles-and-inputs 1.2): what the command line says, as if it were written down. */
+import { ImagerError, invalid } from '../errors.ts';
+import { type MetaValue, parseMetaValue } from '../meta/value.ts';
+import { parseStrictReference } from '../oci/reference.ts';
+import type { Chunks, Files } from '../platform/types.ts';
+import { type ContainerAsset, type GivenProfile, KEY_ENROLMENTS, OUTPUT_KINDS } from '../profiles/profile.ts';
+import type { YamlMapping } from '../yaml/value.ts';
+import type { FlagValues } from './flags.ts';
+import { readOverlayOptions } from './overlay-options.ts';
+
+/** Larger than anything a META partition holds. */
+const META_FILE_LIMIT = 1 << 20;
+/** Talos takes no larger machine configuration over its API either. */
+const CONFIG_FILE_LIMIT = 4 << 20;
+
+export interface FlagInputs {
+  readonly files: Files;
+  readonly stdin: Chunks;
+}
+
+/** A META value and the place it came from, for messages about its content. */
+export interface MetaOrigin {
+  readonly meta: MetaValue;
+  /** `network.yaml`, `standard input`, or the flag itself. */
+  readonly origin: string;
+}
+
+/** `KEY=VALUE`, `KEY=@FILE`, `KEY=-`, in order. Throws `usage` for a malformed flag, as upstream does, and `io` for files. */
+export async function readMetaFlags(flags: FlagValues, inputs: FlagInputs): Promise<MetaOrigin[]> {
+  const values: MetaOrigin[] = [];
+  for (const text of flags.lists.get('meta') ?? []) {
+    const meta = asUsage(() => parseMetaValue(text));
+    if (meta.value === '-') {
+      values.push({ meta: { ...meta, value: await readStdin(inputs.stdin) }, origin: 'standard input' });
+    } else if (meta.value.startsWith('@')) {
+      const path = meta.value.slice(1);
+      const value = decodeText(await inputs.files.read(path, META_FILE_LIMIT), path);
+      values.push({ meta: { ...meta, value }, origin: path });
+    } else {
+      values.push({ meta, origin: `--meta 0x${meta.key.toString(16)}` });
+    }
+  }
+  return values;
+}
+
+/** The document the flags stand for, to be laid over the base profile. `arch` is always set, as upstream's default is. */
+export async function profileFromFlags(
+  baseProfileName: string,
+  flags: FlagValues,
+  meta: readonly MetaOrigin[],
+  inputs: FlagInputs & { readonly hostArchitecture: string },
+): Promise<GivenProfile> {
+  const text = (name: string): string | undefined => flags.text.get(name);
+  const insecure = flags.switches.has('insecure');
+  const enrolment = enrolmentOf(text('secureboot-enroll-keys'));
+  const diskSize = text('image-disk-size');
+  const options = await readOverlayOptions(flags.lists.get('overlay-option') ?? [], inputs.files);
+  return {
+    baseProfileName,
+    arch: text('arch') ?? inputs.hostArchitecture,
+    platform: text('platform') ?? '',
+    customization: {
+      extraKernelArgs: flags.lists.get('extra-kernel-arg') ?? [],
+      metaContents: meta.map((one) => one.meta),
+      embeddedMachineConfiguration: await embeddedConfiguration(text('embedded-config-path'), inputs.files),
+    },
+    input: {
+      baseInstaller: baseInstaller(text('base-installer-image'), insecure),
+      imageCache: imageCache(text('image-cache'), insecure),
+      overlayInstaller: { imageRef: text('overlay-image') ?? '' },
+      secureboot: secureBoot(flags),
+      systemExtensions: (flags.lists.get('system-extension-image') ?? []).map((imageRef) =>
+        wholeAsset(imageRef, insecure),
+      ),
+    },
+    overlay: overlayOf(text('overlay-name'), text('overlay-image'), options),
+    output: {
+      kind: outputKind(text('output-kind')),
+      ...(enrolment === undefined ? {} : { isoOptions: { sdBootEnrollKeys: enrolment } }),
+      ...imageOptions(enrolment, diskSize),
+    },
+  };
+}
+
+function imageOptions(enrolment: Enrolment | undefined, diskSize: string | undefined): { imageOptions?: object } {
+  if (enrolment === undefined && diskSize === undefined) return {};
+  return {
+    imageOptions: {
+      ...(enrolment === undefined ? {} : { sdBootEnrollKeys: enrolment }),
+      ...(diskSize === undefined ? {} : { diskSize: parseSize(diskSize) }),
+    },
+  };
+}
+
+type Enrolment = (typeof KEY_ENROLMENTS)[number];
+
+function enrolmentOf(text: string | undefined): Enrolment | undefined {
+  if (text === undefined || text === '') return undefined;
+  const found = wordOf(KEY_ENROLMENTS, text);
+  if (found === undefined) throw invalid(`flag --secureboot-enroll-keys "${text}": want ${KEY_ENROLMENTS.join(', ')}`);
+  return found;
+}
+
+function outputKind(text: string | undefined): (typeof OUTPUT_KINDS)[number] {
+  if (text === undefined || text === '') return 'unknown';
+  const found = wordOf(OUTPUT_KINDS, text);
+  if (found === undefined) throw invalid(`flag --output-kind "${text}": want ${OUTPUT_KINDS.slice(1).join(', ')}`);
+  return found;
+}
+
+/** Enumerations match as they are written or in lower case (spec 2.1). */
+function wordOf<T extends string>(words: readonly T[], text: string): T | undefined {
+  return words.find((word) => word === text) ?? words.find((word) => word === text.toLowerCase());
+}
+
+function wholeAsset(imageRef: string, forceInsecure: boolean): ContainerAsset {
+  return { imageRef, forceInsecure, tarballPath: '', ociPath: '' };
+}
+
+function baseInstaller(imageRef: string | undefined, insecure: boolean): Partial<ContainerAsset> {
+  return imageRef === undefined || imageRef === '' ? {} : { imageRef, forceInsecure: insecure };
+}
+
+/** A reference with registry and tag written out is pulled; anything else is an OCI layout directory (spec 10.1). */
+function imageCache(text: string | undefined, insecure: boolean): Partial<ContainerAsset> {
+  if (text === undefined || text === '') return {};
+  return isStrictReference(text)
+    ? { imageRef: text, forceInsecure: insecure }
+    : { ociPath: text, forceInsecure: insecure };
+}
+
+function isStrictReference(text: string): boolean {
+  try {
+    parseStrictReference(text);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function secureBoot(flags: FlagValues): NonNullable<GivenProfile['input']>['secureboot'] {
+  const signer = flags.text.get('secureboot-signer-address') ?? '';
+  const pcrSigner = flags.text.get('pcr-signer-address') ?? '';
+  const includeWellKnownCerts = flags.switches.has('secureboot-include-well-known-certs');
+  if (signer === '' && pcrSigner === '' && !includeWellKnownCerts) return null;
+  return {
+    secureBootSigner: { signerAddress: signer },
+    pcrSigner: { signerAddress: pcrSigner },
+    includeWellKnownCerts,
+  };
+}
+
+function overlayOf(
+  name: string | undefined,
+  imageRef: string | undefined,
+  options: YamlMapping,
+): GivenProfile['overlay'] {
+  const given = (name !== undefined && name !== '') || (imageRef !== undefined && imageRef !== '');
+  return given ? { name: name ?? '', image: { imageRef: imageRef ?? '' }, options } : null;
+}
+
+async function embeddedConfiguration(path: string | undefined, files: Files): Promise<string> {
+  if (path === undefined || path === '') return '';
+  return decodeText(await files.read(path, CONFIG_FILE_LIMIT), path);
+}
+
+const SIZE_UNITS: Readonly<Record<string, number>> = {
+  '': 1,
+  b: 1,
+  k: 1000,
+  kb: 1000,
+  m: 1000 ** 2,
+  mb: 1000 ** 2,
+  g: 1000 ** 3,
+  gb: 1000 ** 3,
+  t: 1000 ** 4,
+  tb: 1000 ** 4,
+  ki: 1024,
+  kib: 1024,
+  mi: 1024 ** 2,
+  mib: 1024 ** 2,
+  gi: 1024 ** 3,
+  gib: 1024 ** 3,
+  ti: 1024 ** 4,
+  tib: 1024 ** 4,
+};
+
+/** `4GiB`, `1500 MB`, `1306525696`: bytes. */
+export function parseSize(text: string): number {
+  const match = /^\s*(\d{1,15}(?:\.\d{1,6})?)\s*([a-zA-Z]*)\s*$/.exec(text);
+  const unit = SIZE_UNITS[match?.[2]?.toLowerCase() ?? 'none'];
+  const size = match === null || unit === undefined ? Number.NaN : Math.floor(Number(match[1]) * unit);
+  if (!Number.isSafeInteger(size)) throw invalid(`size "${text}": want a number with a unit, like 4GiB or 1500MB`);
+  return size;
+}
+
+async function readStdin(stdin: Chunks): Promise<string> {
+  const parts: Uint8Array[] = [];
+  let size = 0;
+  for await (const chunk of stdin) {
+    size += chunk.length;
+    if (size > META_FILE_LIMIT) throw invalid(`standard input: more than ${META_FILE_LIMIT} bytes for a META value`);
+    parts.push(chunk);
+  }
+  return decodeText(Buffer.concat(parts), 'standard input');
+}
+
+function decodeText(data: Uint8Array, what: string): string {
+  try {
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(data);
+  } catch (cause) {
+    throw invalid(`${what}: not valid UTF-8`, { cause });
+  }
+}
+
+/** A malformed flag value is a usage error whatever the parser of the value calls it. */
+function asUsage<T>(parse: () => T): T {
+  try {
+    return parse();
+  } catch (error) {
+    if (!(error instanceof ImagerError)) throw error;
+    const details = error.hint === undefined ? { cause: error } : { cause: error, hint: error.hint };
+    throw new ImagerError('usage', `flag --meta: ${error.message}`, details);
+  }
+}
