@@ -1,0 +1,216 @@
+/**
+ * Registries as sources of images: the pull half of the OCI distribution protocol, over mirrors and the registry itself.
+ * Source: OCI distribution-spec v1.1, spec factory-and-signatures H.
+ */
+import { type Digest, parseDigest } from '../bytes/units.ts';
+import { ImagerError, invalid } from '../errors.ts';
+import type { Chunks, Platform } from '../platform/types.ts';
+import { TokenCache } from './authorization.ts';
+import { type OpenBlob, openBlob, resumingChunks } from './blob-request.ts';
+import { findCredential } from './credentials.ts';
+import type { Credential, CredentialTarget } from './docker-config.ts';
+import type { ImageSource } from './image-source.ts';
+import { fetchManifest } from './manifest-request.ts';
+import { type Endpoint, endpointsOf, type Mirrors } from './mirrors.ts';
+import { isTag, type Reference } from './reference.ts';
+import { printable } from './registry-error.ts';
+import { DEFAULT_TRIES, pauseAfter } from './retry.ts';
+import { type Connection, nameOf, openSession, ping, type Session, type SessionOptions } from './session.ts';
+import { type Clock, stopIfAborted, systemClock } from './transport.ts';
+
+export interface RegistryOptions {
+  readonly mirrors?: Mirrors;
+  /** TLS certificates are not checked and plain HTTP is tried: the user marked this registry, its mirrors included. */
+  readonly insecure?: boolean;
+  /** By `host[:port]`; before every other source of credentials. */
+  readonly credentials?: Readonly<Record<string, Credential>>;
+  /** Attempts per request at each endpoint; 3 unless told. */
+  readonly tries?: number;
+  /** Milliseconds without a byte before a connection counts as broken; the platform's own unless told. */
+  readonly stallTimeout?: number;
+  /** `bootwright` unless told. */
+  readonly userAgent?: string;
+  readonly clock?: Clock;
+  /** Told what happened on the way to a result. */
+  readonly report?: (event: RegistryEvent) => void;
+}
+
+/** `what` is `manifest a/b:v1` or `blob a/b@sha256:...`, `endpoint` a host, with its path where that is not `/v2`. */
+export type RegistryEvent =
+  | { readonly kind: 'served'; readonly what: string; readonly endpoint: string }
+  | { readonly kind: 'failed'; readonly what: string; readonly endpoint: string; readonly reason: string }
+  /** The endpoint announced another digest than its manifest has; the computed one counts. */
+  | { readonly kind: 'digest-differs'; readonly what: string; readonly endpoint: string; readonly announced: string };
+
+/** What of a reference names a repository. */
+export type RepositoryName = Pick<Reference, 'registry' | 'repository'>;
+
+/** Registries under one set of options; their sources share connections and tokens. */
+export interface Registries {
+  source(name: RepositoryName): ImageSource;
+}
+
+/** One repository as a source of images. Nothing is contacted before the source is asked. Throws `invalid-input` for mirrors that are no URLs. */
+export function registrySource(platform: Platform, name: RepositoryName, options: RegistryOptions = {}): ImageSource {
+  return openRegistries(platform, options).source(name);
+}
+
+/** For the sources of one build: what was found out about an endpoint for one image serves the next. */
+export function openRegistries(platform: Platform, options: RegistryOptions = {}): Registries {
+  const clock = options.clock ?? systemClock;
+  const session: SessionOptions = {
+    insecure: options.insecure === true,
+    tries: options.tries ?? DEFAULT_TRIES,
+    clock,
+    tokens: new TokenCache(clock),
+    stallTimeout: options.stallTimeout,
+    userAgent: options.userAgent ?? 'bootwright',
+    credential: credentialsOf(platform, options.credentials ?? {}),
+  };
+  const connections = new Map<string, Promise<Connection>>();
+  const connect: Connect = async (endpoint, repository, signal) => {
+    const { schemes, host, path } = endpoint;
+    const key = JSON.stringify([schemes, host, path]);
+    const connection = await remember(connections, key, () => ping(platform, endpoint, session, signal));
+    return openSession(platform, endpoint, repository, connection, session);
+  };
+  return { source: (name) => repositorySource(platform, name, options, session, connect) };
+}
+
+type Connect = (endpoint: Endpoint, repository: string, signal?: AbortSignal) => Promise<Session>;
+
+function repositorySource(
+  platform: Platform,
+  { registry, repository }: RepositoryName,
+  options: RegistryOptions,
+  retry: Pick<SessionOptions, 'tries' | 'clock'>,
+  connect: Connect,
+): ImageSource {
+  const label = `${registry}/${repository}`;
+  const report = options.report ?? (() => undefined);
+  const endpoints = endpointsOf(registry, options.mirrors, options.insecure);
+  const sessions = new Map<Endpoint, Promise<Session>>();
+  /** What is asked for by digest is the same everywhere: it begins where the last answer came from, so that a dead mirror is met once. */
+  let lastServer: Endpoint | undefined;
+
+  const ask = async <T>(
+    what: string,
+    order: readonly Endpoint[],
+    signal: AbortSignal | undefined,
+    request: (session: Session) => Promise<T>,
+  ): Promise<T> => {
+    const failures: Failure[] = [];
+    for (const endpoint of order) {
+      stopIfAborted(signal, label);
+      const name = nameOf(endpoint);
+      try {
+        const result = await request(await remember(sessions, endpoint, () => connect(endpoint, repository, signal)));
+        lastServer = endpoint;
+        report({ kind: 'served', what, endpoint: name });
+        return result;
+      } catch (error) {
+        if (!(error instanceof ImagerError) || error.code === 'canceled') throw error;
+        failures.push({ endpoint: name, error });
+        report({ kind: 'failed', what, endpoint: name, reason: error.message });
+      }
+    }
+    throw notServed(label, what, failures);
+  };
+
+  const byDigest = (): readonly Endpoint[] =>
+    lastServer === undefined ? endpoints : [lastServer, ...endpoints.filter((one) => one !== lastServer)];
+
+  return {
+    label,
+    async manifest(identifier, signal) {
+      const digest = digestIn(identifier, label);
+      const what = `manifest ${repository}${digest === undefined ? ':' : '@'}${identifier}`;
+      const order = digest === undefined ? endpoints : byDigest();
+      return ask(what, order, signal, async (session) => {
+        const { otherDigest, ...manifest } = await fetchManifest(platform, session, retry, {
+          identifier,
+          digest,
+          what,
+          signal,
+        });
+        if (otherDigest !== undefined) {
+          const announced = printable(otherDigest, 100);
+          report({ kind: 'digest-differs', what, endpoint: nameOf(session.endpoint), announced });
+        }
+        return manifest;
+      });
+    },
+    async blob({ digest, size }, from, signal) {
+      if (!Number.isSafeInteger(from) || from < 0 || from > size) {
+        throw invalid(`${label}: blob ${digest} from ${from}: want 0..${size}`);
+      }
+      if (from === size && size > 0) return { from, chunks: nothing() };
+      const what = `blob ${repository}@${digest}`;
+      const open = (position: number): Promise<OpenBlob> =>
+        ask(what, byDigest(), signal, (session) =>
+          openBlob(session, retry, { digest, size, from: position, what, signal }),
+        );
+      const again = async (attempt: number): Promise<boolean> => {
+        if (attempt >= retry.tries) return false;
+        await retry.clock.sleep(pauseAfter(attempt), signal);
+        return true;
+      };
+      const first = await open(from);
+      return { from: first.from, chunks: resumingChunks(first, { size, what: `${label}: ${what}`, open, again }) };
+    },
+  };
+}
+
+interface Failure {
+  readonly endpoint: string;
+  readonly error: ImagerError;
+}
+
+/** Every endpoint with its own reason, or the one reason there is. */
+function notServed(label: string, what: string, failures: readonly Failure[]): ImagerError {
+  const [first, ...others] = failures;
+  if (first === undefined) {
+    return invalid(`${label}: its mirror entry has no endpoint and forbids the registry itself`);
+  }
+  if (others.length === 0) return first.error;
+  const reasons = failures.map(({ endpoint, error }) => {
+    const { message } = error;
+    return `\n  ${message.startsWith(endpoint) ? message : `${endpoint}: ${message}`}`;
+  });
+  const hint = failures.map(({ error }) => error.hint).find((one) => one !== undefined);
+  const details = { cause: failures.at(-1)!.error, ...(hint === undefined ? {} : { hint }) };
+  return new ImagerError(
+    'dependency',
+    `${label}: ${what}: not served by any of ${failures.length} endpoints:${reasons.join('')}`,
+    details,
+  );
+}
+
+/** The digest an identifier is, `undefined` for a tag. Checked, because it becomes a part of a URL. */
+function digestIn(identifier: string, label: string): Digest | undefined {
+  if (identifier.includes(':')) return parseDigest(identifier);
+  if (!isTag(identifier)) throw invalid(`${label}: "${printable(identifier, 140)}": want a tag or a digest`);
+  return undefined;
+}
+
+/** Looked up once per target: a helper may ask the user something. */
+function credentialsOf(platform: Platform, own: Readonly<Record<string, Credential>>): SessionOptions['credential'] {
+  const known = new Map<string, Promise<Credential | undefined>>();
+  return (target: CredentialTarget, signal) => {
+    if (Object.hasOwn(own, target.host)) return Promise.resolve(own[target.host]);
+    const key = JSON.stringify([target.host, target.repository]);
+    return remember(known, key, () => findCredential(platform, target, signal));
+  };
+}
+
+/** The value made before, or made now; a failed one is made again next time. */
+function remember<K, T>(known: Map<K, Promise<T>>, key: K, make: () => Promise<T>): Promise<T> {
+  const old = known.get(key);
+  if (old !== undefined) return old;
+  const made = make();
+  known.set(key, made);
+  made.catch(() => known.delete(key));
+  return made;
+}
+
+async function* nothing(): Chunks {}
