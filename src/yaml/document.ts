@@ -439,7 +439,8 @@ function convertScalar(reading: Reading, node: Scalar): ScalarNode {
 }
 
 function scalarText(reading: Reading, node: Scalar, style: ScalarStyle): string {
-  const text = String(node.value ?? '');
+  // Not `value`: for a standard tag the parser has already made bytes or dates of it.
+  const text = node.source ?? '';
   const source = node.srcToken === undefined ? '' : 'source' in node.srcToken ? node.srcToken.source : '';
   if (style === 'double' && source.includes('\\')) return unescaped(reading, source, node.range?.[0] ?? 0);
   const isBlock = style === 'literal' || style === 'folded';

@@ -31,13 +31,15 @@ const CONSTANTS: ReadonlyMap<string, ScalarValue> = new Map<string, ScalarValue>
   ...['-0', '-0.0'].map((text) => [text, { type: 'float', value: -0 }] as const),
 ]);
 
-/** Only where a boolean is wanted, and only unquoted. */
+/** Only where a boolean is wanted. */
 const BOOLEAN_WORDS: ReadonlyMap<string, boolean> = new Map([
   ...['y', 'Y', 'yes', 'Yes', 'YES', 'on', 'On', 'ON'].map((text) => [text, true] as const),
   ...['n', 'N', 'no', 'No', 'NO', 'off', 'Off', 'OFF'].map((text) => [text, false] as const),
 ]);
 
 const FLOAT = /^[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?$/;
+/** Go's own syntax, where single underscores may stand between digits; elsewhere all underscores are dropped. */
+const FRACTION = /^\.[0-9]+(?:_[0-9]+)*(?:[eE][-+]?[0-9]+(?:_[0-9]+)*)?$/;
 const INTEGER =
   /^([-+]?)(?:0[xX](?<hex>[0-9a-fA-F]+)|0[oO](?<octal>[0-7]+)|0[bB](?<binary>[01]+)|0(?<leading>[0-7]*)|(?<decimal>[1-9][0-9]*))$/;
 const TIMESTAMP =
@@ -76,8 +78,8 @@ export function asBoolean(node: YamlNode): boolean | undefined {
   if (node.kind !== 'scalar') return undefined;
   const value = resolveScalar(node);
   if (value.type === 'boolean') return value.value;
-  const isWord = value.type === 'string' && (node.style === 'plain' || node.tag === '!!str');
-  return isWord ? BOOLEAN_WORDS.get(node.text) : undefined;
+  // Quotes make no difference to the words (and all of one to `"true"`, which is no boolean): so it is upstream.
+  return value.type === 'string' ? BOOLEAN_WORDS.get(node.text) : undefined;
 }
 
 /** For an integer field: whole floats (`1e3`, `1.0`) count; the range is the field's own matter. `undefined` when it is none. */
@@ -110,7 +112,7 @@ export function asText(node: YamlNode): string | undefined {
 function resolvePlain(text: string, mayBeTimestamp: boolean): ScalarValue {
   const constant = CONSTANTS.get(text);
   if (constant !== undefined) return constant;
-  if (text.startsWith('.')) return (FLOAT.test(text) ? finite(text) : undefined) ?? { type: 'string', value: text };
+  if (text.startsWith('.')) return (FRACTION.test(text) ? finite(text) : undefined) ?? { type: 'string', value: text };
   if (!/^[-+0-9]/.test(text)) return { type: 'string', value: text };
   if (mayBeTimestamp && isTimestamp(text)) return { type: 'timestamp' };
   const plain = text.replaceAll('_', '');
@@ -118,7 +120,7 @@ function resolvePlain(text: string, mayBeTimestamp: boolean): ScalarValue {
 }
 
 function finite(text: string): ScalarValue | undefined {
-  const value = Number(text);
+  const value = Number(text.replaceAll('_', ''));
   return Number.isFinite(value) ? { type: 'float', value } : undefined;
 }
 
@@ -167,8 +169,9 @@ function isTimestamp(text: string): boolean {
     day >= 1 &&
     day <= daysIn(year, month) &&
     Math.max(hour, hour2) < 24 &&
-    Math.max(minute, minute2, second, second2, zoneMinute) < 60 &&
-    zoneHour <= 24
+    Math.max(minute, minute2, second, second2) < 60 &&
+    zoneHour <= 24 &&
+    zoneMinute <= 60
   );
 }
 
