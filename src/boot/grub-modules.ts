@@ -1,4 +1,5 @@
 /** The GRUB files of one platform, as the imager image has them below `/usr/lib/grub/<platform>`. */
+import type { Bytes } from '../bytes/bytes.ts';
 import { readText, toMemory } from '../bytes/read.ts';
 import { MIB } from '../bytes/units.ts';
 import { invalid } from '../errors.ts';
@@ -14,19 +15,21 @@ const MAX_LIST: number = MIB;
 
 /** A file that must be there, as memory. Throws `invalid-input` when it is missing or larger than any of GRUB's. */
 export async function readGrubFile(files: Tree, name: string): Promise<Uint8Array> {
+  return toMemory(grubFile(files, name), MAX_FILE, `GRUB file ${name}`);
+}
+
+function grubFile(files: Tree, name: string): Bytes {
   const content = fileAt(files, name);
-  if (content === undefined) {
-    throw invalid(`GRUB file ${name}: not in the platform directory`, {
-      hint: 'the imager image has all of them below /usr/lib/grub/<platform>',
-    });
-  }
-  return toMemory(content, MAX_FILE, `GRUB file ${name}`);
+  if (content !== undefined) return content;
+  throw invalid(`GRUB file ${name}: not in the platform directory`, {
+    hint: 'the imager image has all of them below /usr/lib/grub/<platform>',
+  });
 }
 
 /** `wanted` and all they need, as files in the order they are to be loaded. Throws `invalid-input`. */
 export async function readGrubModules(files: Tree, wanted: readonly string[]): Promise<Uint8Array[]> {
-  const list = await readGrubFile(files, 'moddep.lst');
-  const dependencies = parseModuleDependencies(new TextDecoder().decode(list));
+  const list = await readText(grubFile(files, 'moddep.lst'), 'GRUB file moddep.lst', MAX_LIST);
+  const dependencies = parseModuleDependencies(list);
   return Promise.all(resolveModules(dependencies, wanted).map((name) => readGrubFile(files, `${name}.mod`)));
 }
 

@@ -1,0 +1,137 @@
+/** Core images against grub-mkimage, with whatever releases of GRUB are installed. */
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, test } from 'node:test';
+import { composeDiskCore, composeElToritoImage } from '../../src/boot/grub-image.ts';
+import { ofMemory, patch } from '../../src/bytes/bytes.ts';
+import { read } from '../../src/bytes/read.ts';
+import { lba } from '../../src/bytes/units.ts';
+import { composeBiosCore } from '../../src/formats/grub/bios-core.ts';
+import { elToritoPatches, hybridBootPatches } from '../../src/formats/grub/boot-patches.ts';
+import { parseModuleDependencies, resolveModules } from '../../src/formats/grub/module-dependencies.ts';
+import { encodeLzma } from '../../src/formats/lzma/encode.ts';
+import {
+  grubDirectories,
+  grubMakeImage,
+  grubTree,
+  skipWithoutGrub,
+  splitBiosCore,
+  withoutCompressedSize,
+} from '../support/grub.ts';
+import { skipWithout } from '../support/tools.ts';
+
+const DISK_MODULES =
+  'part_gpt ext2 fat xfs normal configfile linux boot search search_fs_uuid search_fs_file ls cat echo test help reboot halt all_video'.split(
+    ' ',
+  );
+
+describe('i386-pc', { skip: skipWithoutGrub('i386-pc', 'grub-mkimage') }, () => {
+  for (const directory of grubDirectories('i386-pc')) {
+    test(`core of a disk, ${directory}`, async () => {
+      const ours = await composeDiskCore(grubTree(directory));
+      const theirs = grubMakeImage({
+        directory,
+        format: 'i386-pc',
+        prefix: '(hd0,gpt3)/grub',
+        modules: [...DISK_MODULES, 'biosdisk', 'part_msdos'],
+      });
+      sameCore(ours, theirs, { cd: false });
+    });
+
+    test(`El Torito image, ${directory}`, async () => {
+      const ours = await composeElToritoImage(grubTree(directory));
+      const maps = readFileSync(join(directory, 'partmap.lst'), 'utf8').trimEnd().split('\n');
+      const theirs = grubMakeImage({
+        directory,
+        format: 'i386-pc-eltorito',
+        prefix: '/boot/grub',
+        config: maps.map((name) => `insmod ${name}\n`).join(''),
+        modules: ['biosdisk', 'iso9660', 'xzio', 'gcry_crc'],
+      });
+      sameCore(ours, theirs, { cd: true });
+    });
+
+    test(`memdisk, configuration and prefix of odd lengths, ${directory}`, () => {
+      const file = (name: string): Buffer => readFileSync(join(directory, name));
+      for (const size of [1, 511, 512, 513]) {
+        const memdisk = new Uint8Array(size).fill(size & 0xff);
+        const config = `echo ${'x'.repeat(size % 4)}\n`;
+        const prefix = `(memdisk)/${'p'.repeat(size % 5)}`;
+        const modules = ['memdisk', 'tar', 'regexp'];
+        const names = resolveModules(parseModuleDependencies(file('moddep.lst').toString('latin1')), modules);
+        const ours = composeBiosCore(
+          { kernel: file('kernel.img'), decompressor: file('lzma_decompress.img'), diskBoot: file('diskboot.img') },
+          { modules: names.map((name) => file(`${name}.mod`)), prefix, config, memdisk },
+        );
+        const theirs = grubMakeImage({ directory, format: 'i386-pc', prefix, config, memdisk, modules });
+        sameCore(ours, theirs, { cd: false });
+      }
+    });
+
+    test(`every module alone is resolved as grub-mkimage does, ${directory}`, () => {
+      const dependencies = parseModuleDependencies(readFileSync(join(directory, 'moddep.lst'), 'latin1'));
+      const names = [...dependencies.keys()].filter((_, index) => index % 23 === 0);
+      for (const name of names) {
+        const image = grubMakeImage({ directory, format: 'i386-pc', prefix: '/', modules: [name] });
+        const { unpacked } = splitBiosCore(image, { cd: false });
+        const modules = resolveModules(dependencies, [name]).map((one) => readFileSync(join(directory, `${one}.mod`)));
+        let at = Buffer.from(unpacked).lastIndexOf('mimg') + 12;
+        for (const module of modules) {
+          assert.deepEqual(Buffer.from(unpacked.subarray(at + 8, at + 8 + module.length)), module, name);
+          at += Buffer.from(unpacked).readUInt32LE(at + 4);
+        }
+      }
+    });
+  }
+});
+
+test('the patches are those that xorriso writes', { skip: skipWithoutGrub('i386-pc', 'xorriso') }, async (t) => {
+  const scratch = mkdtempSync(join(tmpdir(), 'bootwright-grub-'));
+  t.after(() => rmSync(scratch, { recursive: true }));
+  const directory = grubDirectories('i386-pc')[0]!;
+  const image = await composeElToritoImage(grubTree(directory));
+  mkdirSync(join(scratch, 'root'));
+  writeFileSync(join(scratch, 'root/eltorito.img'), image);
+  const options = '-no-emul-boot -boot-load-size 4 -boot-info-table --grub2-boot-info --protective-msdos-label';
+  const hybrid = join(directory, 'boot_hybrid.img');
+  const command = ['-as', 'mkisofs', '-quiet', '-o', join(scratch, 'x.iso'), '-b', 'eltorito.img'];
+  execFileSync('xorriso', [...command, ...options.split(' '), '--grub2-mbr', hybrid, join(scratch, 'root')], {
+    stdio: 'pipe',
+  });
+  const iso = readFileSync(join(scratch, 'x.iso'));
+  const catalog = iso.readUInt32LE(17 * 2048 + 71);
+  const at = lba(iso.readUInt32LE(catalog * 2048 + 32 + 8));
+  const patched = await read(patch(ofMemory(image), elToritoPatches(image, at)));
+  assert.deepEqual(iso.subarray(at * 2048, at * 2048 + image.length), Buffer.from(patched));
+  const sector = await read(patch(ofMemory(readFileSync(hybrid)), hybridBootPatches(at)));
+  assert.deepEqual(iso.subarray(0, 440), Buffer.from(sector.subarray(0, 440)));
+});
+
+test('xz reads our LZMA streams', { skip: skipWithout('xz') }, () => {
+  for (const size of [0, 1, 2, 3, 1023, 1024, 1025, 70000]) {
+    const data = Uint8Array.from({ length: size }, (_, index) => (index * index * 7 + (index >> 9)) & 0xff);
+    const header = Buffer.alloc(13);
+    header[0] = 0x5d;
+    header.writeUInt32LE(0x10000, 1);
+    header.writeBigUInt64LE(BigInt(size), 5);
+    const input = Buffer.concat([header, encodeLzma(data)]);
+    assert.deepEqual(execFileSync('xz', ['--format=lzma', '-dc'], { input }), Buffer.from(data));
+  }
+});
+
+/** All that compression does not touch is equal, and ours is at most 5 % larger. */
+function sameCore(ours: Uint8Array, theirs: Uint8Array, options: { readonly cd: boolean }): void {
+  const left = splitBiosCore(ours, options);
+  const right = splitBiosCore(theirs, options);
+  assert.deepEqual(left.cdBoot, right.cdBoot);
+  assert.deepEqual(Buffer.from(left.unpacked), Buffer.from(right.unpacked));
+  assert.deepEqual(withoutCompressedSize(left.decompressor), withoutCompressedSize(right.decompressor));
+  assert.deepEqual(left.diskBoot.subarray(0, 0x1fc), right.diskBoot.subarray(0, 0x1fc));
+  const sectors = Math.ceil((left.decompressor.length + left.packed.length) / 512);
+  assert.equal(left.diskBoot.readUInt16LE(0x1fc), sectors);
+  assert.deepEqual(left.diskBoot.subarray(0x1fe), right.diskBoot.subarray(0x1fe));
+  assert.ok(left.packed.length <= right.packed.length * 1.05, `${left.packed.length} for ${right.packed.length} bytes`);
+}
