@@ -101,7 +101,8 @@ function mirrorBase(text: string, overridePath: boolean): MirrorBase {
     return { schemes: undefined, host: parseRegistryHost(text, 'mirror endpoint'), path: '/v2' };
   }
   const shown = withoutSecret(text);
-  if (!URL.canParse(text)) throw invalid(`mirror endpoint "${shown}": want a URL or host[:port]`);
+  if (!/^[a-z]+:\/\//i.test(text) || !URL.canParse(text))
+    throw invalid(`mirror endpoint "${shown}": want a URL or host[:port]`);
   const url = new URL(text);
   const scheme = url.protocol.slice(0, -1);
   if (scheme !== 'https' && scheme !== 'http') throw invalid(`mirror endpoint "${shown}": want https:// or http://`);

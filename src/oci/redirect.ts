@@ -33,7 +33,8 @@ export function withRedirects(send: Send, { allowPlain }: RedirectOptions): Send
 
 /** Query and path stay out of messages: signed URLs are secrets. */
 function checkedTarget(start: URL, from: URL, location: string, allowPlain: boolean): URL {
-  if (!URL.canParse(location, from.href)) throw new ImagerError('dependency', `${from.host}: redirects to no valid URL`);
+  if (!URL.canParse(location, from.href))
+    throw new ImagerError('dependency', `${from.host}: redirects to no valid URL`);
   const to = new URL(location, from);
   if (to.protocol !== 'https:' && to.protocol !== 'http:') {
     throw new ImagerError('dependency', `${from.host}: redirects to ${to.protocol}//, want https://`);
