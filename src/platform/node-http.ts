@@ -32,8 +32,13 @@ export class NodeHttp {
       return {
         status: answer.statusCode,
         headers: normalise(answer.headers),
-        body: readBody(answer.body, where),
-        discard: () => answer.body.dump({ limit: 64 * 1024 }).then(() => undefined),
+        body: readBody(answer.body, where, request.signal),
+        // Whoever discards a body has no more use for its errors either.
+        discard: () =>
+          answer.body.dump({ limit: 64 * 1024 }).then(
+            () => undefined,
+            () => undefined,
+          ),
       };
     } catch (error) {
       throw transportError(where, error, request.signal);
@@ -68,9 +73,10 @@ export class NodeHttp {
     return new EnvHttpProxyAgent({
       connect,
       requestTls: connect,
-      ...(httpProxy === undefined ? {} : { httpProxy }),
-      ...(httpsProxy === undefined ? {} : { httpsProxy }),
-      ...(noProxy === undefined ? {} : { noProxy }),
+      // Empty, not absent: for an absent one undici looks into the environment of the process itself.
+      httpProxy: httpProxy ?? '',
+      httpsProxy: httpsProxy ?? '',
+      noProxy: noProxy ?? '',
     });
   }
 }
@@ -80,11 +86,11 @@ function bodyOf(body: HttpRequest['body']): Uint8Array | Readable | null {
   return body instanceof Uint8Array ? body : Readable.from(body, { objectMode: false });
 }
 
-async function* readBody(body: AsyncIterable<unknown>, where: string): Chunks {
+async function* readBody(body: AsyncIterable<unknown>, where: string, signal?: AbortSignal): Chunks {
   try {
     for await (const chunk of body) yield chunk as Uint8Array;
   } catch (error) {
-    throw transportError(where, error);
+    throw transportError(where, error, signal);
   }
 }
 
