@@ -1,0 +1,191 @@
+/**
+ * The files of a store and how they come to be: written under a name nobody else has, synced, renamed. There are no locks: every
+ * file is either named by what it contains, so that two writers write the same, or replaced whole.
+ */
+import { ofSource } from '../bytes/bytes.ts';
+import { CHUNK_SIZE, chunks } from '../bytes/read.ts';
+import type { Digest } from '../bytes/units.ts';
+import { ImagerError } from '../errors.ts';
+import type { Chunks, Files, NewFile, Source } from '../platform/types.ts';
+
+/** Where things are, relative to the store's directory. */
+export interface StorePaths {
+  readonly root: string;
+  readonly blobs: string;
+  /** Per plain layer its index, and the layer itself unless it is a blob already. */
+  readonly layers: string;
+  readonly references: string;
+  readonly derived: string;
+  readonly temporary: string;
+  readonly index: string;
+  readonly marker: string;
+}
+
+export function storePaths(root: string): StorePaths {
+  return {
+    root,
+    blobs: `${root}/blobs/sha256`,
+    layers: `${root}/layers`,
+    references: `${root}/references`,
+    derived: `${root}/derived`,
+    temporary: `${root}/tmp`,
+    index: `${root}/index.json`,
+    marker: `${root}/oci-layout`,
+  };
+}
+
+export function hexOf(digest: Digest): string {
+  return digest.slice('sha256:'.length);
+}
+
+export function blobPath(paths: StorePaths, digest: Digest): string {
+  return `${paths.blobs}/${hexOf(digest)}`;
+}
+
+/** The plain form of a layer: the blob itself when it is not compressed. */
+export function plainPath(paths: StorePaths, digest: Digest, diffId: Digest): string {
+  return digest === diffId ? blobPath(paths, digest) : `${paths.layers}/${hexOf(diffId)}.tar`;
+}
+
+export function layerIndexPath(paths: StorePaths, diffId: Digest): string {
+  return `${paths.layers}/${hexOf(diffId)}.index`;
+}
+
+/** Names tried before giving up; each failed one is a writer at work or one that was killed. */
+const MAX_TEMPORARY = 100_000;
+
+/**
+ * A temporary file that is ours alone: exclusive creation decides, between processes too, so no process number, clock or
+ * chance is needed. Throws `io`.
+ */
+export async function createTemporary(files: Files, paths: StorePaths, name: string): Promise<NewFile> {
+  for (let count = 0; count < MAX_TEMPORARY; count++) {
+    const path = `${paths.temporary}/${name}.${count}`;
+    try {
+      return await files.create(path);
+    } catch (error) {
+      if ((await files.info(path, { noFollow: true })) === undefined) throw error;
+    }
+  }
+  throw new ImagerError('io', `${paths.temporary}: too many files named ${name}`, { hint: 'prune the store' });
+}
+
+/** Replaces `path` by `data` in one step. Throws `io`. */
+export async function replaceFile(files: Files, paths: StorePaths, path: string, data: Uint8Array): Promise<void> {
+  const file = await createTemporary(files, paths, path.slice(path.lastIndexOf('/') + 1));
+  try {
+    try {
+      await file.write(0, data);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    await files.rename(file.path, path);
+  } catch (error) {
+    await files.remove(file.path);
+    throw error;
+  }
+}
+
+/** Appends chunks to a file with one write under way while the next chunk is made. */
+export class Appender {
+  readonly #file: NewFile;
+  #position: number;
+  #writing: Promise<void> = Promise.resolve();
+
+  constructor(file: NewFile, position = 0) {
+    this.#file = file;
+    this.#position = position;
+  }
+
+  get path(): string {
+    return this.#file.path;
+  }
+
+  /** Bytes handed over so far; all before them are in the file when `settle` returns. */
+  get position(): number {
+    return this.#position;
+  }
+
+  /** `chunk` must not change afterwards. */
+  async append(chunk: Uint8Array): Promise<void> {
+    await this.#writing;
+    this.#writing = this.#file.write(this.#position, chunk);
+    // Reported by the next call; without this it would count as unhandled until then.
+    this.#writing.catch(() => undefined);
+    this.#position += chunk.length;
+  }
+
+  async sync(): Promise<void> {
+    await this.#writing;
+    await this.#file.sync();
+  }
+
+  /** Closes the file; whatever failed before is not reported again. */
+  async close(): Promise<void> {
+    await this.#writing.catch(() => undefined);
+    await this.#file.close();
+  }
+}
+
+/**
+ * A file of the store as a `Source` whose key is the digest of its content, so that equal content is known as equal across runs.
+ * The file may be replaced by an equal one, or its times change, while it is in use: then it is opened again.
+ */
+export function storedSource(files: Files, path: string, digest: Digest, size: number): Source {
+  let opened: Promise<Source> | undefined;
+  const open = async (): Promise<Source> => {
+    const source = await files.source(path);
+    if (source.size === size) return source;
+    throw new ImagerError('io', `${path}: ${source.size} bytes, want ${size}`, { hint: 'verify the store' });
+  };
+  return {
+    key: digest,
+    label: path,
+    size,
+    async read(position, into) {
+      opened ??= open();
+      const first = opened;
+      try {
+        await (await first).read(position, into);
+      } catch {
+        if (opened === first) opened = open();
+        await (await opened!).read(position, into);
+      }
+    },
+  };
+}
+
+/** All of a file, in order. */
+export async function* fileChunks(files: Files, path: string, signal?: AbortSignal): Chunks {
+  yield* chunks(ofSource(await files.source(path)), signal === undefined ? {} : { signal });
+}
+
+/** Small chunks joined to about 1 MiB, so that hashing, decoding and writing have few and large steps. What came before a failure comes first. */
+export async function* joined(input: Chunks): Chunks {
+  let buffer: Uint8Array | undefined;
+  let filled = 0;
+  try {
+    for await (const chunk of input) {
+      if (buffer === undefined && chunk.length >= CHUNK_SIZE) {
+        yield chunk;
+        continue;
+      }
+      for (let taken = 0; taken < chunk.length; ) {
+        buffer ??= new Uint8Array(CHUNK_SIZE);
+        const length = Math.min(chunk.length - taken, CHUNK_SIZE - filled);
+        buffer.set(chunk.subarray(taken, taken + length), filled);
+        filled += length;
+        taken += length;
+        if (filled < CHUNK_SIZE) continue;
+        yield buffer;
+        buffer = undefined;
+        filled = 0;
+      }
+    }
+  } catch (error) {
+    if (buffer !== undefined) yield buffer.subarray(0, filled);
+    throw error;
+  }
+  if (buffer !== undefined) yield buffer.subarray(0, filled);
+}
