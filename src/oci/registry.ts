@@ -71,7 +71,7 @@ export function openRegistries(platform: Platform, options: RegistryOptions = {}
   const connect: Connect = async (endpoint, repository, signal) => {
     const { schemes, host, path } = endpoint;
     const key = JSON.stringify([schemes, host, path]);
-    const connection = await remember(connections, key, () => ping(platform, endpoint, session, signal));
+    const connection = await remember(connections, key, signal, () => ping(platform, endpoint, session, signal));
     return openSession(platform, endpoint, repository, connection, session);
   };
   return { source: (name) => repositorySource(platform, name, options, session, connect) };
@@ -104,7 +104,9 @@ function repositorySource(
       stopIfAborted(signal, label);
       const name = nameOf(endpoint);
       try {
-        const result = await request(await remember(sessions, endpoint, () => connect(endpoint, repository, signal)));
+        const result = await request(
+          await remember(sessions, endpoint, signal, () => connect(endpoint, repository, signal)),
+        );
         lastServer = endpoint;
         report({ kind: 'served', what, endpoint: name });
         return result;
@@ -199,17 +201,35 @@ function credentialsOf(platform: Platform, own: Readonly<Record<string, Credenti
   return (target: CredentialTarget, signal) => {
     if (Object.hasOwn(own, target.host)) return Promise.resolve(own[target.host]);
     const key = JSON.stringify([target.host, target.repository]);
-    return remember(known, key, () => findCredential(platform, target, signal));
+    return remember(known, key, signal, () => findCredential(platform, target, signal));
   };
 }
 
-/** The value made before, or made now; a failed one is made again next time. */
-function remember<K, T>(known: Map<K, Promise<T>>, key: K, make: () => Promise<T>): Promise<T> {
+/**
+ * The value made before, or made now; a failed one is made again next time, and one that somebody else's abort took away
+ * at once.
+ */
+async function remember<K, T>(
+  known: Map<K, Promise<T>>,
+  key: K,
+  signal: AbortSignal | undefined,
+  make: () => Promise<T>,
+): Promise<T> {
   const old = known.get(key);
-  if (old !== undefined) return old;
-  const made = make();
+  if (old !== undefined) {
+    try {
+      return await old;
+    } catch (error) {
+      const isTheirs = error instanceof ImagerError && error.code === 'canceled' && signal?.aborted !== true;
+      if (!isTheirs) throw error;
+      return remember(known, key, signal, make);
+    }
+  }
+  const made = make().catch((error: unknown) => {
+    known.delete(key);
+    throw error;
+  });
   known.set(key, made);
-  made.catch(() => known.delete(key));
   return made;
 }
 

@@ -50,11 +50,11 @@ export async function ping(
   options: SessionOptions,
   signal?: AbortSignal,
 ): Promise<Connection> {
+  // A path of the user's own making need not lead to anything that answers a ping; a 401 later will do.
+  if (!endpoint.path.endsWith('/v2')) return { scheme: endpoint.schemes[0]!, challenge: undefined };
   const failures: ImagerError[] = [];
   for (const [index, scheme] of endpoint.schemes.entries()) {
     const isLast = index === endpoint.schemes.length - 1;
-    // A path of the user's own making need not lead to anything that answers a ping; a 401 later will do.
-    if (isLast && !endpoint.path.endsWith('/v2')) return { scheme, challenge: undefined };
     const tries = isLast ? options.tries : 1;
     const send = withRetry(withBody(plain(platform, options), SMALL_BODY), { tries, clock: options.clock });
     const url = `${baseOf(endpoint, scheme)}/`;

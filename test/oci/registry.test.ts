@@ -11,6 +11,7 @@ import { describe as descriptorOf, digestOf, OCI_INDEX, randomBytes, testImage, 
 import {
   type Fault,
   failing,
+  failingAtRandom,
   startRegistry,
   type TestRegistry,
   type TestRegistryOptions,
@@ -387,7 +388,49 @@ describe('trying again', () => {
   });
 });
 
+test('whatever breaks, the outcome is the right bytes or an ImagerError, after few requests', async () => {
+  const anything: readonly Fault[] = [
+    { kind: 'status', status: 503 },
+    { kind: 'status', status: 401, headers: { 'www-authenticate': 'Bearer realm="http://127.0.0.1:1/",Basic' } },
+    { kind: 'reset' },
+    { kind: 'truncate', after: 0 },
+    { kind: 'truncate', after: 123_456 },
+    { kind: 'resize', by: -5 },
+    { kind: 'resize', by: 5 },
+    { kind: 'ignore-range' },
+    { kind: 'redirect', to: (path) => path },
+    { kind: 'headers', headers: { 'content-length': undefined, 'content-type': undefined } },
+    { kind: 'headers', headers: { 'content-range': 'bytes 0-0/1', 'docker-content-digest': 'sha256:x' } },
+  ];
+  const outcomes = { good: 0, bad: 0 };
+  for (let seed = 1; seed <= 40; seed++) {
+    await withRegistry({ faults: [failingAtRandom(seed, 0.5, /v2/, anything)] }, async ({ registry, source }) => {
+      try {
+        const one = source();
+        await one.manifest(digestOf(INDEX.manifest));
+        await readAll(one, seed);
+        outcomes.good++;
+      } catch (error) {
+        assert.ok(error instanceof ImagerError, String(error));
+        outcomes.bad++;
+      }
+      assert.ok(registry.requests.length < 60, `${registry.requests.length} requests`);
+    });
+  }
+  assert.ok(outcomes.good > 5 && outcomes.bad > 5, JSON.stringify(outcomes));
+});
+
 describe('stopping', () => {
+  test('one request does not take the ping of another with it', async () => {
+    await withRegistry({ faults: [failing(/v2\/$/, { kind: 'stall', after: 0 }, 1)] }, async ({ source }) => {
+      const one = source();
+      const stopped = one.manifest('v1', AbortSignal.timeout(50));
+      const other = one.manifest('v1');
+      await messageOf(stopped, 'canceled');
+      await other;
+    });
+  });
+
   test('before, during and while waiting', async () => {
     await withRegistry({ faults: [failing(/blobs/, { kind: 'stall', after: 1000 })] }, async ({ registry, source }) => {
       const gone = AbortSignal.abort();
