@@ -132,6 +132,8 @@ function excerptOf(text: string, problem: Problem): string | undefined {
     const start = Math.max(0, Math.min(caret - EXCERPT_WIDTH / 3, characters.length - EXCERPT_WIDTH));
     const from = Math.floor(start);
     shown = characters.slice(from, from + EXCERPT_WIDTH);
+    if (from > 0) shown[0] = '\u2026';
+    if (from + EXCERPT_WIDTH < characters.length) shown[EXCERPT_WIDTH - 1] = '\u2026';
     caret -= from;
     width = Math.max(1, Math.min(width, EXCERPT_WIDTH - caret));
   }
