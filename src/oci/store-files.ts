@@ -54,17 +54,23 @@ export function layerIndexPath(paths: StorePaths, diffId: Digest): string {
 /** Names tried before giving up; each failed one is a writer at work or one that was killed. */
 const MAX_TEMPORARY = 100_000;
 
+/** Failures without a file in the way before they count as real. */
+const MAX_UNEXPLAINED = 20;
+
 /**
  * A temporary file that is ours alone: exclusive creation decides, between processes too, so no process number, clock or
  * chance is needed. Throws `io`.
  */
 export async function createTemporary(files: Files, paths: StorePaths, name: string): Promise<NewFile> {
+  let unexplained = 0;
   for (let count = 0; count < MAX_TEMPORARY; count++) {
     const path = `${paths.temporary}/${name}.${count}`;
     try {
       return await files.create(path);
     } catch (error) {
-      if ((await files.info(path, { noFollow: true })) === undefined) throw error;
+      // Nothing there: another writer has just moved it to its place, or the directory takes no files at all.
+      if ((await files.info(path, { noFollow: true })) === undefined) unexplained++;
+      if (unexplained > MAX_UNEXPLAINED) throw error;
     }
   }
   throw new ImagerError('io', `${paths.temporary}: too many files named ${name}`, { hint: 'prune the store' });

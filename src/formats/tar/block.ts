@@ -53,6 +53,18 @@ export function checksumOf(block: Uint8Array, signed = false): number {
   return sum;
 }
 
+/** Whether the stored sum is that of the block; what is no number is no sum. */
+export function hasRightChecksum(block: Uint8Array): boolean {
+  const [offset, width] = FIELDS.checksum;
+  let stored: number;
+  try {
+    stored = decodeNumber(block, offset, width, 'checksum');
+  } catch {
+    return false;
+  }
+  return stored === checksumOf(block) || stored === checksumOf(block, true);
+}
+
 /** The bytes of a field up to its first NUL. */
 export function fieldText(block: Uint8Array, offset: number, width: number): Uint8Array {
   const field = block.subarray(offset, offset + width);

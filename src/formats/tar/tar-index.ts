@@ -5,11 +5,11 @@
 import { invalid } from '../../errors.ts';
 import {
   BLOCK_SIZE,
-  checksumOf,
   decodeNumber,
   FIELDS,
   type FieldName,
   fieldText,
+  hasRightChecksum,
   isZeroBlock,
   MAGIC_OFFSET,
   TYPE_OFFSET,
@@ -216,8 +216,7 @@ class Indexer implements TarIndexer {
   }
 
   #checkSum(block: Uint8Array): void {
-    const want = this.#number(block, 'checksum');
-    if (checksumOf(block) === want || checksumOf(block, true) === want) return;
+    if (hasRightChecksum(block)) return;
     throw invalid(`tar: wrong header checksum at byte ${this.#position - BLOCK_SIZE}`, {
       hint: 'this is not a tar archive, or it is damaged',
     });
