@@ -1,6 +1,6 @@
 /** The profiles that come with the imager (specification profiles-and-inputs 2.8). */
 import { completeProfile } from './complete.ts';
-import type { DiskFormat, OutputFormat, OutputKind, Profile } from './profile.ts';
+import type { DiskFormat, GivenProfile, OutputFormat, OutputKind, Profile } from './profile.ts';
 
 const MIB = 1024 * 1024;
 /** What an installed system needs at least: EFI 100, BIOS 1, BOOT 1000, META 1, STATE 100 MiB, and alignment. */
@@ -80,7 +80,7 @@ function profileOf(name: string, sketch: Sketch): Profile {
   });
 }
 
-function imageOutput(sketch: Sketch): NonNullable<Parameters<typeof completeProfile>[0]['output']> {
+function imageOutput(sketch: Sketch): NonNullable<GivenProfile['output']> {
   const {
     diskSize = LEAST,
     diskFormat = 'raw',
@@ -91,10 +91,7 @@ function imageOutput(sketch: Sketch): NonNullable<Parameters<typeof completeProf
   return { kind: 'image', outFormat, imageOptions: { diskSize, diskFormat, diskFormatOptions, diskSectorSize } };
 }
 
-function otherOutput(
-  kind: OutputKind,
-  secureboot: boolean,
-): NonNullable<Parameters<typeof completeProfile>[0]['output']> {
+function otherOutput(kind: OutputKind, secureboot: boolean): NonNullable<GivenProfile['output']> {
   const isoOptions = kind === 'iso' && secureboot ? ({ sdBootEnrollKeys: 'if-safe' } as const) : null;
   return { kind, outFormat: 'raw', isoOptions };
 }

@@ -3,7 +3,15 @@
  * with a document is reported at once, each with line, column and what is wanted.
  */
 import { ImagerError, invalid } from '../errors.ts';
-import { nearName, type Problem, problemLine, problemsError, quoted, type SourceText } from '../yaml/diagnostic.ts';
+import {
+  nearName,
+  type Position,
+  type Problem,
+  problemLine,
+  problemsError,
+  quoted,
+  type SourceText,
+} from '../yaml/diagnostic.ts';
 import { type MappingEntry, type MappingNode, readFirstDocument, type YamlNode } from '../yaml/document.ts';
 import { asBoolean, asInteger, asText, isNull, resolveScalar } from '../yaml/scalar.ts';
 import { nodeValue, type YamlMapping } from '../yaml/value.ts';
@@ -46,20 +54,41 @@ interface Reading {
 /** The first document of `text`. Throws `invalid-input`, or `unsupported` when nothing is wrong but a retired key. */
 export function parseProfile(text: string, options: ParseProfileOptions = {}): ParsedProfile {
   const { file = 'profile', unknownFields = 'refuse' } = options;
-  const { source, document, problems, next } = readFirstDocument(text, { file });
-  if (problems.length > 0) throw problemsError(source, problems);
-  if (document === undefined) {
-    throw invalid(`${file}: empty: want a profile`, { hint: 'the least is arch, platform and output.kind' });
-  }
-  const reading: Reading = { source, unknownFields, problems: [], retired: [] };
+  const { reading, document, next } = startReading(
+    text,
+    file,
+    unknownFields,
+    'the least is arch, platform and output.kind',
+  );
   const profile = readField(reading, { type: 'group', rows: PROFILE as Rows }, document, '') as Profile;
   throwErrors(reading);
-  const warnings = [...reading.problems, ...reading.retired].map((problem) => problemLine(source, problem));
+  const warnings = [...reading.problems, ...reading.retired].map((problem) => problemLine(reading.source, problem));
   if (next !== undefined && unknownFields !== 'ignore') {
     const message = 'a second document: only the first one is read';
-    warnings.push(problemLine(source, { severity: 'warning', position: next, message }));
+    warnings.push(problemLine(reading.source, { severity: 'warning', position: next, message }));
   }
   return { profile, warnings };
+}
+
+/** A file of overlay options: one mapping, whose values keep their types. Throws `invalid-input`. */
+export function parseOverlayOptions(text: string, file: string): YamlMapping {
+  const { reading, document } = startReading(text, file, 'ignore', 'write names and values, one line each');
+  const options = readField(reading, { type: 'free' }, document, '') as YamlMapping;
+  throwErrors(reading);
+  return options;
+}
+
+interface Started {
+  readonly reading: Reading;
+  readonly document: YamlNode;
+  readonly next: Position | undefined;
+}
+
+function startReading(text: string, file: string, unknownFields: Reading['unknownFields'], hint: string): Started {
+  const { source, document, problems, next } = readFirstDocument(text, { file });
+  if (problems.length > 0) throw problemsError(source, problems);
+  if (document === undefined) throw invalid(`${file}: empty: want a mapping`, { hint });
+  return { reading: { source, unknownFields, problems: [], retired: [] }, document, next };
 }
 
 function throwErrors({ source, problems, retired }: Reading): void {
@@ -184,7 +213,8 @@ function fail(reading: Reading, node: YamlNode, path: string, message: string, h
 
 function describe(node: YamlNode): string {
   if (node.kind === 'sequence') return 'a list';
-  return node.kind === 'mapping' ? 'a mapping' : quoted(node.text);
+  if (node.kind === 'mapping') return 'a mapping';
+  return node.style === 'plain' && /^[\w.+:/-]{1,60}$/.test(node.text) ? node.text : quoted(node.text);
 }
 
 /** Upstream takes any unquoted scalar for text but a date. */

@@ -137,11 +137,11 @@ export interface IsoOptions {
   readonly bootloader: Bootloader;
 }
 
-/** A profile as somebody writes it: only what they care about, at any depth. Lists and overlay options are whole or absent. */
+/** A profile as somebody writes it: only what they care about, at any depth. */
 export type GivenProfile = Given<Profile>;
 
-type Given<T> = T extends readonly unknown[]
-  ? T
+type Given<T> = T extends readonly (infer Item)[]
+  ? readonly Given<Item>[]
   : T extends YamlMapping
     ? T
     : T extends object

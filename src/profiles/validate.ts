@@ -13,7 +13,7 @@ import type { Traits } from './traits.ts';
 export function checkProfile(profile: Profile, traits: Traits): void {
   const { arch, platform, version, output } = profile;
   if (!(ARCHITECTURES as readonly string[]).includes(arch)) {
-    throw invalid(`arch ${quoted(arch)}: want amd64 or arm64`, hintNear(arch, ARCH_NAMES));
+    throw invalid(`arch${arch === '' ? ': missing' : ` ${quoted(arch)}`}: want amd64 or arm64`, archHint(arch));
   }
   if (platform === '')
     throw invalid('platform: missing: want the place it is for', { hint: 'for example metal or aws' });
@@ -23,11 +23,12 @@ export function checkProfile(profile: Profile, traits: Traits): void {
   CHECKS[output.kind](profile, traits);
 }
 
-const ARCH_NAMES: Readonly<Record<string, string>> = {
-  x86_64: 'amd64',
-  x64: 'amd64',
-  aarch64: 'arm64',
-};
+/** What others call them. */
+const ARCH_NAMES: ReadonlyMap<string, string> = new Map([
+  ['x86_64', 'amd64'],
+  ['x64', 'amd64'],
+  ['aarch64', 'arm64'],
+]);
 
 type Check = (profile: Profile, traits: Traits) => void;
 
@@ -148,8 +149,8 @@ function when(condition: boolean, text: string): readonly string[] {
   return condition ? [text] : [];
 }
 
-function hintNear(name: string, known: Readonly<Record<string, string>>): { readonly hint?: string } {
-  const meant = Object.hasOwn(known, name.trim()) ? known[name.trim()] : nearName(name, ARCHITECTURES);
+function archHint(name: string): { readonly hint?: string } {
+  const meant = ARCH_NAMES.get(name.trim()) ?? nearName(name, ARCHITECTURES);
   return meant === undefined ? {} : { hint: `did you mean ${meant}?` };
 }
 
