@@ -38,7 +38,7 @@ describe('the GRUB images of an amd64 machine with BIOS', () => {
   });
 
   test('on disk: the modules for BOOT and for helping oneself', async () => {
-    const { unpacked } = splitBiosCore(await composeDiskCore(BIOS), { cd: false });
+    const { unpacked } = splitBiosCore(await composeDiskCore(BIOS, 'i386-pc'), { cd: false });
     const modules = marked(`${DISK.replace('xfs', 'fshelp xfs')} biosdisk part_msdos`);
     assert.equal(carried(unpacked), `${modules} (hd0,gpt3)/grub`);
   });
