@@ -10,6 +10,7 @@ const SOURCE = fileURLToPath(new URL('../src', import.meta.url));
 /** Folder or root file -> what it may import besides itself, `errors.ts` and `platform/types.ts`. */
 const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   'errors.ts': [],
+  'version.ts': [],
   platform: [],
   yaml: [],
   bytes: [],
@@ -22,7 +23,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   boot: ['bytes', 'tree', 'formats', 'meta', 'profiles', 'machineconfig'],
   iso: ['bytes', 'tree', 'formats', 'meta', 'profiles', 'oci', 'boot'],
   pipeline: ['bytes', 'tree', 'yaml', 'formats', 'meta', 'machineconfig', 'profiles', 'oci', 'boot', 'iso'],
-  cli: ['bytes', 'tree', 'yaml', 'meta', 'machineconfig', 'profiles', 'oci', 'pipeline', 'platform'],
+  cli: ['version.ts', 'bytes', 'tree', 'yaml', 'meta', 'machineconfig', 'profiles', 'oci', 'pipeline', 'platform'],
   'index.ts': ['bytes', 'tree', 'meta', 'machineconfig', 'profiles', 'oci', 'boot', 'pipeline', 'platform'],
 };
 

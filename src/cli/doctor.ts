@@ -1,7 +1,9 @@
 /** `imager doctor`: what of this machine the tool can use, each finding with what it means. */
 import process from 'node:process';
 import { ImagerError } from '../errors.ts';
+import { defaultStoreDirectory } from '../pipeline/workplace.ts';
 import type { Platform } from '../platform/types.ts';
+import type { Io } from './io.ts';
 import { formatBytes } from './progress.ts';
 
 export interface Finding {
@@ -26,7 +28,11 @@ export async function examine(platform: Platform, store: string): Promise<Findin
 
 function architectureFinding(architecture: Platform['architecture']): Finding {
   if (architecture === 'other') {
-    return { subject: 'architecture', state: 'note', detail: `${process.arch}: give --arch amd64 or --arch arm64 to every build` };
+    return {
+      subject: 'architecture',
+      state: 'note',
+      detail: `${process.arch}: give --arch amd64 or --arch arm64 to every build`,
+    };
   }
   return { subject: 'architecture', state: 'good', detail: `${architecture}; both amd64 and arm64 can be built` };
 }
@@ -43,7 +49,11 @@ async function storeFindings(platform: Platform, store: string): Promise<Finding
     return [{ subject: 'store', state: 'bad', detail: `${error.message}: give another place with --store` }];
   }
   const free = await platform.files.freeSpace(store);
-  const room: Finding = { subject: 'free space', state: free < ROOMY_STORE ? 'note' : 'good', detail: `${formatBytes(free)} for the store` };
+  const room: Finding = {
+    subject: 'free space',
+    state: free < ROOMY_STORE ? 'note' : 'good',
+    detail: `${formatBytes(free)} for the store`,
+  };
   return [{ subject: 'store', state: 'good', detail: store }, room];
 }
 
@@ -67,12 +77,28 @@ async function credentialsFinding(platform: Platform): Promise<Finding> {
       return { subject: 'registry credentials', state: 'good', detail: path };
     }
   }
-  return { subject: 'registry credentials', state: 'note', detail: 'no Docker or Podman configuration: registries are asked anonymously' };
+  return {
+    subject: 'registry credentials',
+    state: 'note',
+    detail: 'no Docker or Podman configuration: registries are asked anonymously',
+  };
 }
 
 const MARKS = { good: 'ok  ', note: 'note', bad: 'BAD ' } as const;
 
 export function formatFindings(findings: readonly Finding[]): string {
   const width = Math.max(...findings.map(({ subject }) => subject.length));
-  return findings.map(({ subject, state, detail }) => `${MARKS[state]}  ${subject.padEnd(width)}  ${detail}\n`).join('');
+  return findings
+    .map(({ subject, state, detail }) => `${MARKS[state]}  ${subject.padEnd(width)}  ${detail}\n`)
+    .join('');
+}
+
+/** Exit 6 when something local is bad. */
+export async function runDoctor(
+  options: { readonly store: string | undefined; readonly json: boolean },
+  io: Io,
+): Promise<number> {
+  const findings = await examine(io.platform, options.store ?? defaultStoreDirectory(io.platform));
+  io.stdout.write(options.json ? `${JSON.stringify(findings, null, 2)}\n` : formatFindings(findings));
+  return findings.some(({ state }) => state === 'bad') ? 6 : 0;
 }

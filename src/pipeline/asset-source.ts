@@ -14,7 +14,8 @@ export type AssetSource =
 export function parseAssetSource(text: string): AssetSource {
   const match = /^(oci|oci-archive|docker-archive|dir):(.*)$/s.exec(text);
   if (match === null) {
-    if (text === '') throw invalid('imager image "": want a reference, oci:DIR, oci-archive:FILE, docker-archive:FILE or dir:DIR');
+    if (text === '')
+      throw invalid('imager image "": want a reference, oci:DIR, oci-archive:FILE, docker-archive:FILE or dir:DIR');
     return { kind: 'registry', reference: text };
   }
   const [, scheme, rest] = match;

@@ -11,6 +11,7 @@ export const DEFAULT_EPOCH = 1559424892;
 export function parseEpoch(text: string | undefined): number {
   if (text === undefined || text === '') return DEFAULT_EPOCH;
   const value = /^\d{1,10}$/.test(text) ? Number(text) : Number.NaN;
-  if (!(value <= 0xffffffff)) throw invalid(`SOURCE_DATE_EPOCH "${text}": want whole seconds since 1970, 0..4294967295`);
+  if (!(value <= 0xffffffff))
+    throw invalid(`SOURCE_DATE_EPOCH "${text}": want whole seconds since 1970, 0..4294967295`);
   return value;
 }

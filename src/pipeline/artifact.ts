@@ -1,0 +1,9 @@
+/** What a build gives: the same value for a file, standard output or an HTTP answer. */
+import type { Bytes } from '../bytes/bytes.ts';
+
+export interface Artifact {
+  /** File name, as upstream names it. */
+  readonly name: string;
+  readonly mediaType: string;
+  readonly bytes: Bytes;
+}

@@ -1,0 +1,2 @@
+/** Of this package; `test/version.test.ts` keeps it equal to package.json. */
+export const VERSION = '0.1.0';
