@@ -2,7 +2,7 @@
 import { type Bytes, ofSource } from '../bytes/bytes.ts';
 import type { Digest } from '../bytes/units.ts';
 import { ImagerError } from '../errors.ts';
-import { isoGenerator } from '../iso/generator.ts';
+import { type IsoChoice, type IsoGenerator, isoGenerator } from '../iso/generator.ts';
 import type { FinalProfile } from '../profiles/resolve.ts';
 import { treeOfDirectory } from '../tree/directory.ts';
 import { fileAt, resolve, subtree, type Tree } from '../tree/tree.ts';
@@ -54,18 +54,29 @@ export function rolesOf(profile: FinalProfile): readonly AssetRole[] {
     case 'uki':
       return ['kernel', 'initramfs', 'systemd-stub'];
     case 'iso':
-      return ISO_ROLES[isoGenerator(profile)];
+      return ISO_ROLES[isoGenerator(isoChoice(profile))];
     case 'image':
     case 'installer':
       return ['kernel', 'initramfs', 'systemd-stub', 'systemd-boot', 'grub'];
   }
 }
 
+/** What decides which kind of ISO a profile gets. */
+export function isoChoice(profile: FinalProfile): IsoChoice {
+  const { arch, output, traits } = profile;
+  return {
+    architecture: arch,
+    secureBoot: profile.secureboot === true,
+    bootloader: output.isoOptions?.bootloader,
+    traits,
+  };
+}
+
 const ISO_ROLES = {
   grub: ['kernel', 'initramfs', 'grub'],
   hybrid: ['kernel', 'initramfs', 'systemd-stub', 'systemd-boot', 'grub'],
   uefi: ['kernel', 'initramfs', 'systemd-stub', 'systemd-boot'],
-} as const satisfies Record<ReturnType<typeof isoGenerator>, readonly AssetRole[]>;
+} as const satisfies Record<IsoGenerator, readonly AssetRole[]>;
 
 /**
  * A path that is the version's default means the file of that path in the imager image, any other is the user's own file. GRUB comes from the imager

@@ -1,7 +1,8 @@
 /** From what was planned to the artefact: one row per output kind. */
 import { inspectKernel } from '../boot/kernel.ts';
 import { formatOsRelease } from '../boot/os-release.ts';
-import { buildUki, SHARING_ALIGNMENT } from '../boot/uki.ts';
+import { SHARING_ALIGNMENT } from '../boot/esp.ts';
+import { buildUki } from '../boot/uki.ts';
 import { extraUkiProfiles } from '../boot/uki-profiles.ts';
 import { type Bytes, ofText } from '../bytes/bytes.ts';
 import { toMemory } from '../bytes/read.ts';

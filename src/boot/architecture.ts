@@ -1,2 +1,0 @@
-/** Target architectures of boot assets, in OCI terms. */
-export type Architecture = 'amd64' | 'arm64';
