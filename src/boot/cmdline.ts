@@ -1,15 +1,15 @@
 /** The kernel command line of a boot asset. Source: spec profiles-and-inputs 4.2. */
 import { encodeMetaEnvironment, META_ENVIRONMENT_VARIABLE } from '../meta/environment.ts';
 import type { MetaValue } from '../meta/value.ts';
+import type { Architecture, OutputKind } from '../profiles/profile.ts';
 import type { Traits } from '../profiles/traits.ts';
-import type { Architecture } from './architecture.ts';
 import {
   type DefaultArgumentTraits,
   defaultArguments,
   type SecureBootArgumentTraits,
   secureBootArguments,
 } from './default-arguments.ts';
-import { checkKernelArguments, checkQuotesKept, losesBlanks } from './kernel-quoting.ts';
+import { checkKernelQuoting, checkQuotesKept, losesBlanks } from './kernel-quoting.ts';
 import {
   appendAll,
   appendParameter,
@@ -31,8 +31,8 @@ export type CmdlineTraits = PlatformTraits &
 export interface CmdlineRequest {
   readonly platform: string;
   readonly architecture: Architecture;
-  /** Output kind; `iso` and `image` make a difference. */
-  readonly kind: string;
+  /** `iso` and `image` make a difference. */
+  readonly kind: OutputKind;
   readonly secureBoot: boolean;
   readonly traits: CmdlineTraits;
   /** `kernelArgs` of the overlay's options, which replace by key. */
@@ -74,8 +74,8 @@ const OVERWRITTEN = ['console', 'talos.platform'];
 export function buildCmdline(request: CmdlineRequest): Cmdline {
   const overlay = request.overlayArguments ?? [];
   const extra = request.extraArguments ?? [];
-  checkKernelArguments(overlay);
-  checkKernelArguments(extra);
+  checkKernelQuoting(overlay);
+  checkKernelQuoting(extra);
   const composed = appendExtra(composeWithoutExtra(request, overlay), extra);
   const text = formatParameters(composed.parameters);
   checkQuotesKept(text, [overlay, extra]);

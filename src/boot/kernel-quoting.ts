@@ -32,7 +32,7 @@ export function kernelWords(line: string): KernelWord[] {
  * Throws `invalid-input` for an argument the kernel cannot be given: a control character (NUL ends the line), or a double quote that is never closed and so
  * swallows all that follows.
  */
-export function checkKernelArguments(args: readonly string[]): void {
+export function checkKernelQuoting(args: readonly string[]): void {
   for (const word of args.flatMap(splitWords)) {
     const control = /\p{Cc}/u.exec(word);
     if (control === null) continue;

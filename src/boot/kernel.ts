@@ -8,7 +8,7 @@ import { read } from '../bytes/read.ts';
 import { invalid } from '../errors.ts';
 import { COFF_HEADER_SIZE, decodeCoffHeader, machineName } from '../formats/pe/coff-header.ts';
 import { DOS_HEADER_SIZE, decodeDosHeader } from '../formats/pe/dos-header.ts';
-import type { Architecture } from './architecture.ts';
+import type { Architecture } from '../profiles/profile.ts';
 
 export type KernelFormat = 'bzImage' | 'arm64 Image' | 'EFI zboot' | 'PE';
 

@@ -1,7 +1,8 @@
 /** Kernel arguments that a platform needs: which consoles it has, how it names interfaces. Source: spec profiles-and-inputs 4.3. */
 import { invalid } from '../errors.ts';
+import { knownPlatform, PLATFORM_NAMES, type PlatformName } from '../profiles/platform.ts';
+import type { Architecture } from '../profiles/profile.ts';
 import type { Traits } from '../profiles/traits.ts';
-import type { Architecture } from './architecture.ts';
 
 export type PlatformTraits = Pick<Traits, 'usesSerialConsoleOnMetal' | 'limitsNvmeTimeoutToAws'>;
 
@@ -14,7 +15,7 @@ const SCREENS: Rule = ['console=ttyS0', 'console=tty0', 'console=tty1', 'net.ifn
 const NO_DASHBOARD = 'talos.dashboard.disabled=1';
 const NO_KEXEC = 'sysctl.kernel.kexec_load_disabled=1';
 
-const PLATFORMS: Readonly<Record<string, Rule>> = {
+const PLATFORMS: Readonly<Record<PlatformName, Rule>> = {
   akamai: SCREENS,
   alibabacloud: SERIAL_AND_SCREEN,
   aws: (_, traits) => [...SERIAL_AND_SCREEN, ...(traits.limitsNvmeTimeoutToAws ? [NVME_TIMEOUT] : [])],
@@ -50,17 +51,11 @@ const PLATFORMS: Readonly<Record<string, Rule>> = {
   vultr: ['net.ifnames=0'],
 };
 
-/** Names of one platform under an older one. */
-const ALIASES: Readonly<Record<string, string>> = { packet: 'equinixMetal' };
-
-/** Canonical names, in alphabetical order. */
-export const PLATFORM_NAMES: readonly string[] = Object.keys(PLATFORMS);
-
 /** The name Talos knows the platform by; case-sensitive. Throws `invalid-input` for an unknown one. */
-export function canonicalPlatform(name: string): string {
-  const canonical = Object.hasOwn(ALIASES, name) ? ALIASES[name]! : name;
-  if (Object.hasOwn(PLATFORMS, canonical)) return canonical;
-  const meant = PLATFORM_NAMES.find((known) => fold(known) === fold(name));
+export function canonicalPlatform(name: string): PlatformName {
+  const known = knownPlatform(name);
+  if (known !== undefined) return known;
+  const meant = PLATFORM_NAMES.find((one) => fold(one) === fold(name));
   throw invalid(`platform ${JSON.stringify(name)}: want one of ${PLATFORM_NAMES.join(', ')}`, {
     ...(meant === undefined ? {} : { hint: `did you mean ${meant}?` }),
   });
@@ -72,7 +67,7 @@ export function platformArguments(
   architecture: Architecture,
   traits: PlatformTraits,
 ): readonly string[] {
-  const rule = PLATFORMS[canonicalPlatform(platform)]!;
+  const rule: Rule = PLATFORMS[canonicalPlatform(platform)];
   return typeof rule === 'function' ? rule(architecture, traits) : rule;
 }
 

@@ -1,5 +1,7 @@
 /** Profiles of a UKI: menu entries that start the same kernel with another command line. Source: spec boot-and-images 1.1. */
 import { invalid } from '../errors.ts';
+import type { OutputKind } from '../profiles/profile.ts';
+import { UKI_PROFILES } from '../profiles/uki-profiles.ts';
 
 export interface UkiProfile {
   readonly id: string;
@@ -10,25 +12,13 @@ export interface UkiProfile {
 
 export const MAIN_PROFILE: UkiProfile = { id: 'main' };
 
-const BY_KIND: Readonly<Record<string, { readonly id: string; readonly title: string; readonly argument: string }>> = {
-  iso: { id: 'reset', title: 'Reset system disk', argument: 'talos.experimental.wipe=system' },
-  image: {
-    id: 'reset-maintenance',
-    title: 'Reset to maintenance mode',
-    argument: 'talos.experimental.wipe=system:EPHEMERAL,STATE',
-  },
-  installer: {
-    id: 'reset-maintenance',
-    title: 'Reset to maintenance mode',
-    argument: 'talos.experimental.wipe=system:EPHEMERAL,STATE',
-  },
-};
-
-/** What a UKI of this output kind offers beside the main profile; none for kind `uki`. */
-export function extraUkiProfiles(kind: string, cmdline: string): UkiProfile[] {
-  if (!Object.hasOwn(BY_KIND, kind)) return [];
-  const { id, title, argument } = BY_KIND[kind]!;
-  return [{ id, title, cmdline: `${cmdline} ${argument}` }];
+/** What a UKI for this output kind offers beside the main profile: the same command line with more behind it. */
+export function extraUkiProfiles(kind: OutputKind, cmdline: string): UkiProfile[] {
+  return UKI_PROFILES[kind].map(({ id, title, extraArguments }) => ({
+    id,
+    title,
+    cmdline: [cmdline, ...extraArguments].join(' '),
+  }));
 }
 
 /** Content of a `.profile` section: no newline at the end. Throws `invalid-input` for line breaks in id or title. */

@@ -1,13 +1,12 @@
 /** Unified kernel images, unsigned. Source: spec boot-and-images 1. */
 import { type Bytes, ofText } from '../bytes/bytes.ts';
-import { KIB } from '../bytes/units.ts';
 import { ImagerError, invalid } from '../errors.ts';
 import { MACHINE, machineName } from '../formats/pe/coff-header.ts';
 import { decodePe } from '../formats/pe/image.ts';
 import { SUBSYSTEM_EFI_APPLICATION } from '../formats/pe/optional-header.ts';
 import { layoutUki, type UkiLayout, type UkiSection } from '../formats/pe/uki.ts';
+import type { Architecture } from '../profiles/profile.ts';
 import type { Traits } from '../profiles/traits.ts';
-import type { Architecture } from './architecture.ts';
 import { defaultSplash } from './splash.ts';
 import { checkExtraProfiles, formatUkiProfile, MAIN_PROFILE, type UkiProfile } from './uki-profiles.ts';
 import { BASE_SECTIONS, PROFILE_SECTIONS, type UkiSectionRule } from './uki-sections.ts';
@@ -40,8 +39,8 @@ export interface BuildUkiOptions {
   readonly sharingAlignment?: number;
 }
 
-/** Clusters of qcow2 and the largest blocks of any file system we write. */
-export const SHARING_ALIGNMENT: number = 64 * KIB;
+/** What `sharingAlignment` is in every image we build: one number for the UKI and the file systems around it. */
+export { SHARING_ALIGNMENT } from './esp.ts';
 
 /** What other containers want to point to. */
 const SHARED_SECTIONS = ['.linux', '.initrd'];

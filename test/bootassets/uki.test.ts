@@ -2,20 +2,23 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { test } from 'node:test';
+import fc from 'fast-check';
 import { parse } from 'yaml';
-import type { Architecture } from '../../src/boot/architecture.ts';
+import { SHARING_ALIGNMENT } from '../../src/boot/esp.ts';
 import { readKernelVersion } from '../../src/boot/kernel.ts';
 import { formatOsRelease } from '../../src/boot/os-release.ts';
 import { defaultSplash } from '../../src/boot/splash.ts';
-import { buildUki, SHARING_ALIGNMENT, type UkiParts } from '../../src/boot/uki.ts';
+import { buildUki, type UkiParts } from '../../src/boot/uki.ts';
 import { readUki } from '../../src/boot/uki-contents.ts';
 import { extraUkiProfiles, formatUkiProfile } from '../../src/boot/uki-profiles.ts';
 import { ofMemory, slice, zeros } from '../../src/bytes/bytes.ts';
 import { read } from '../../src/bytes/read.ts';
+import { ImagerError } from '../../src/errors.ts';
 import { decodePe, sectionContent } from '../../src/formats/pe/image.ts';
+import type { Architecture } from '../../src/profiles/profile.ts';
 import { traitsOf } from '../../src/profiles/traits.ts';
 import { syntheticInput } from '../support/uki-inputs.ts';
-import { vectorLines } from '../support/vectors.ts';
+import { FUZZ_RUNS, vectorLines } from '../support/vectors.ts';
 
 interface VectorSection {
   readonly name: string;
@@ -268,7 +271,6 @@ test('profiles by output kind', () => {
   ]);
   assert.equal(extraUkiProfiles('installer', 'a')[0]!.id, 'reset-maintenance');
   assert.deepEqual(extraUkiProfiles('uki', 'a'), []);
-  assert.deepEqual(extraUkiProfiles('constructor', 'a'), []);
   assert.equal(formatUkiProfile({ id: 'a', title: 'B c' }), 'ID=a\nTITLE=B c');
 });
 
@@ -341,4 +343,23 @@ test('sections of an image in memory have their exact size', async () => {
   const sbat = image.sections.find(({ name }) => name === '.sbat')!;
   assert.equal(sectionContent(sbat).size, 0x400);
   assert.equal(sbat.raw.size, 0x200);
+});
+
+test('fuzz: a damaged UKI is read or refused', async () => {
+  const tiny = await plainParts({ kernel: ofMemory(Buffer.from('k')), initramfs: ofMemory(Buffer.from('i')) });
+  const whole = Buffer.from(await read(buildUki({ ...tiny, splash: zeros(0) }, { timestamp: 0 }).bytes));
+  const change = fc.tuple(fc.oneof(fc.nat(0x400), fc.nat(whole.length - 1)), fc.nat(255));
+  await fc.assert(
+    fc.asyncProperty(fc.array(change, { maxLength: 5 }), async (changes) => {
+      const data = Buffer.from(whole);
+      for (const [at, byte] of changes) data[at] = byte;
+      try {
+        const { cmdline, profiles } = await readUki(ofMemory(data));
+        assert.ok(cmdline.length <= 65536 && profiles.length > 0);
+      } catch (error) {
+        assert.ok(error instanceof ImagerError && error.code === 'invalid-input', String(error));
+      }
+    }),
+    { numRuns: FUZZ_RUNS },
+  );
 });

@@ -5,8 +5,9 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'no
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
+import { SHARING_ALIGNMENT } from '../../src/boot/esp.ts';
 import { formatOsRelease } from '../../src/boot/os-release.ts';
-import { buildUki, SHARING_ALIGNMENT, type UkiParts, ukiSections } from '../../src/boot/uki.ts';
+import { buildUki, type UkiParts, ukiSections } from '../../src/boot/uki.ts';
 import { readUki } from '../../src/boot/uki-contents.ts';
 import { extraUkiProfiles } from '../../src/boot/uki-profiles.ts';
 import { ofMemory } from '../../src/bytes/bytes.ts';

@@ -1,0 +1,2 @@
+/** Target architectures of boot assets, in OCI terms. */
+export type { Architecture } from '../profiles/profile.ts';
