@@ -40,9 +40,9 @@ export async function layoutSource(hasher: Hasher, label: string, open: OpenFile
   return {
     label,
     async manifest(identifier) {
-      if (isDigest(identifier)) return manifestAt(hasher, open, label, parseDigest(identifier), index);
+      if (isDigest(identifier)) return manifestAt(open, label, parseDigest(identifier), index);
       const entries = entriesNamed(index, identifier, label);
-      if (entries.length === 1) return manifestAt(hasher, open, label, entries[0]!.digest, index);
+      if (entries.length === 1) return manifestAt(open, label, entries[0]!.digest, index);
       if (entries.length === index.manifests.length) return document;
       return rawManifest(hasher, encodeIndex(entries), OCI_INDEX);
     },
@@ -92,19 +92,13 @@ function encodeIndex(manifests: readonly Descriptor[]): Uint8Array {
 }
 
 /** The media type is that of the entry that leads there, if one does; else the document's own. */
-async function manifestAt(
-  hasher: Hasher,
-  open: OpenFile,
-  label: string,
-  digest: Digest,
-  index: ImageIndex,
-): Promise<RawManifest> {
+async function manifestAt(open: OpenFile, label: string, digest: Digest, index: ImageIndex): Promise<RawManifest> {
   const raw = await readBytes(await blobAt(open, label, digest), `${label}: ${digest}`);
   const entry = index.manifests.find((one) => one.digest === digest);
-  return rawManifest(hasher, raw, entry?.mediaType ?? '');
+  // The digest asked for, not that of the bytes: whoever reads this compares the two.
+  return { digest, mediaType: entry?.mediaType ?? '', raw };
 }
 
-/** The digest is that of the bytes: a file that is not what it is named is found out by who asked for it. */
 function rawManifest(hasher: Hasher, raw: Uint8Array, mediaType: string): RawManifest {
   return { digest: digestOf(hasher, raw), mediaType, raw };
 }

@@ -2,6 +2,8 @@
  * Index of a tar stream in one pass: what is in it and where the contents lie. Reads ustar, pre-POSIX, star, GNU (long names,
  * sparse, base-256) and PAX (all sparse forms, `SCHILY.xattr.*`). POSIX.1-2024 pax; GNU tar manual, "Tar Internals".
  */
+import type { Bytes } from '../../bytes/bytes.ts';
+import { read } from '../../bytes/read.ts';
 import { invalid } from '../../errors.ts';
 import {
   BLOCK_SIZE,
@@ -58,12 +60,33 @@ export const TAR_LIMITS: TarLimits = {
 export interface TarIndexer {
   /** The next bytes of the stream, cut anywhere. Throws `invalid-input` at the first thing that is wrong. */
   push(chunk: Uint8Array): void;
+  /** How many of the next bytes are contents nobody looks at, padding included; infinite behind the end of the archive. */
+  readonly skippable: number;
+  /** Passes over the next `count` bytes, at most `skippable`, without having them. */
+  skip(count: number): void;
   /** All entries in order. Throws `invalid-input` when the stream ended inside an entry. */
   finish(): TarEntry[];
 }
 
+/** What is read at once where contents are passed over: headers of several small files, little of a large one. */
+const SEEK_SIZE = 16 * 1024;
+
 export function tarIndexer(limits: Partial<TarLimits> = {}): TarIndexer {
   return new Indexer({ ...TAR_LIMITS, ...limits });
+}
+
+/** The index of an archive that can be read anywhere: contents are not read. Throws `invalid-input`, and `io` from the source. */
+export async function indexTarBytes(bytes: Bytes, limits: Partial<TarLimits> = {}): Promise<TarEntry[]> {
+  const indexer = tarIndexer(limits);
+  for (let position = 0; position < bytes.size; ) {
+    const skipped = Math.min(indexer.skippable, bytes.size - position);
+    indexer.skip(skipped);
+    position += skipped;
+    const chunk = await read(bytes, position, Math.min(SEEK_SIZE, bytes.size - position));
+    indexer.push(chunk);
+    position += chunk.length;
+  }
+  return indexer.finish();
 }
 
 /** The index of a whole stream. Throws `invalid-input`. */
@@ -142,6 +165,14 @@ class Indexer implements TarIndexer {
       this.#filled = 0;
       this.#take(piece);
     }
+  }
+
+  get skippable(): number {
+    return this.#state.kind === 'end' ? Number.POSITIVE_INFINITY : this.#data + this.#padding;
+  }
+
+  skip(count: number): void {
+    this.#position += this.#pass(count);
   }
 
   finish(): TarEntry[] {
