@@ -1,0 +1,29 @@
+/** Trees as they go onto an ISO: one time for all, and owners and modes as the generator sets them. Source: spec boot-and-images 5.5. */
+import { below, type Entry, type Tree, treeOf } from '../tree/tree.ts';
+
+/** Where Talos looks for images that need not be pulled. */
+const IMAGE_CACHE_DIRECTORY = 'imagecache';
+
+export interface IsoTreeOptions {
+  /** Seconds since 1970, of every file and directory. */
+  readonly time: number;
+  /** Owner and group 0, nobody may write, everybody may read, and execute where anybody may. Otherwise modes are kept. */
+  readonly normalized: boolean;
+}
+
+/** Entries of an ISO and the image cache, if there is one. Throws `invalid-input` for a path that is there twice. */
+export function isoTree(entries: readonly Entry[], imageCache: Tree | undefined, options: IsoTreeOptions): Tree {
+  const cache =
+    imageCache === undefined ? [] : below(imageCache, IMAGE_CACHE_DIRECTORY).entries.filter(({ path }) => path !== '');
+  const merged = treeOf([...entries, ...cache]);
+  return treeOf(merged.entries.map((entry) => onIso(entry, options)));
+}
+
+function onIso(entry: Entry, { time, normalized }: IsoTreeOptions): Entry {
+  const owned = { ...entry, uid: 0, gid: 0, mtime: time };
+  return normalized && entry.kind !== 'symlink' ? { ...owned, mode: normalizedMode(entry) } : owned;
+}
+
+function normalizedMode({ kind, mode }: Entry): number {
+  return kind === 'directory' || (mode & 0o111) !== 0 ? 0o555 : 0o444;
+}
