@@ -6,6 +6,9 @@
 import { invalid } from '../errors.ts';
 import { splitWords } from './parameters.ts';
 
+/** Characters. The kernel takes 2047 bytes, so more than this is no honest wish, and regrouping it by key would take long. */
+const LONGEST_ARGUMENTS = 32768;
+
 export interface KernelWord {
   /** As it stands in the line, quotes included. */
   readonly text: string;
@@ -29,10 +32,14 @@ export function kernelWords(line: string): KernelWord[] {
 }
 
 /**
- * Throws `invalid-input` for an argument the kernel cannot be given: a control character (NUL ends the line), or a double quote that is never closed and so
- * swallows all that follows.
+ * Throws `invalid-input` for an argument the kernel cannot be given: a control character (NUL ends the line), a double quote that is never
+ * closed and so swallows all that follows, or far too many of them.
  */
 export function checkKernelQuoting(args: readonly string[]): void {
+  const length = args.reduce((sum, one) => sum + one.length + 1, 0);
+  if (length > LONGEST_ARGUMENTS) {
+    throw invalid(`kernel arguments: ${length} characters, want at most ${LONGEST_ARGUMENTS}`);
+  }
   for (const word of args.flatMap(splitWords)) {
     const control = /\p{Cc}/u.exec(word);
     if (control === null) continue;

@@ -145,6 +145,7 @@ test('what the kernel would misread is refused with the argument', () => {
     message: 'kernel argument "a\\u0000b": control character U+0000, want printable text',
   });
   assert.throws(() => compose('a\x1bb'), /control character U\+001B/);
+  assert.throws(() => compose(...Array.from({ length: 10000 }, (_, index) => `k${index}`)), /want at most 32768/);
   assert.throws(() => compose('a="x y"', 'a="z w"'), /torn apart or mixed/);
   assert.throws(() => compose('console="x y"'), /torn apart or mixed/);
   assert.throws(() => compose('pti="a pti=off b"'), /torn apart or mixed/);
