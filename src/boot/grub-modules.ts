@@ -7,7 +7,8 @@ import { parseModuleDependencies, resolveModules } from '../formats/grub/module-
 import { fileAt, type Tree } from '../tree/tree.ts';
 
 /** In GRUB's own spelling, which is also the directory's name. */
-export type GrubPlatform = 'i386-pc' | 'x86_64-efi' | 'arm64-efi';
+export type GrubPlatform = 'i386-pc' | EfiPlatform;
+export type EfiPlatform = 'x86_64-efi' | 'arm64-efi';
 
 /** The largest file of any platform is the arm64 kernel, about 0.2 MiB. */
 const MAX_FILE: number = 4 * MIB;

@@ -1,12 +1,19 @@
 /** Our core images started by real firmware, up to the menu file that the prefix leads to. */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
-import { composeDiskCore, composeElToritoImage } from '../../src/boot/grub-image.ts';
-import { ofMemory, patch, place } from '../../src/bytes/bytes.ts';
+import {
+  composeDiskCore,
+  composeElToritoImage,
+  composeIsoEfiCore,
+  isoIdentifier,
+  isoMarker,
+} from '../../src/boot/grub-image.ts';
+import type { EfiPlatform } from '../../src/boot/grub-modules.ts';
+import { ofMemory, type Placement, patch, place } from '../../src/bytes/bytes.ts';
 import { read } from '../../src/bytes/read.ts';
 import { lba } from '../../src/bytes/units.ts';
 import { diskBootPatches, diskCorePatches } from '../../src/formats/grub/boot-patches.ts';
@@ -14,19 +21,27 @@ import { parseModuleDependencies, resolveModules } from '../../src/formats/grub/
 import { grubDirectories, grubTree, skipWithoutGrub } from '../support/grub.ts';
 import { bootSerial } from '../support/qemu.ts';
 
-/** Tells over the serial port what GRUB knows of itself, then restarts, which ends the emulation. */
+/**
+ * Tells over the serial port what GRUB knows of itself, then restarts, which ends the emulation. UEFI's own console is the
+ * serial port where the machine has no screen.
+ */
 const MENU = [
-  'serial --unit=0 --speed=115200',
-  'terminal_output serial',
+  'if [ "$grub_platform" = pc ]; then serial --unit=0 --speed=115200; terminal_output serial; fi',
   'echo "reached platform=$grub_platform cpu=$grub_cpu root=$root prefix=$prefix"',
   'reboot',
   '',
 ].join('\n');
 
 const MINUTE = 60_000;
+const TOOLS = ['xorriso', 'sgdisk', 'mkfs.vfat', 'mcopy', 'mmd'] as const;
+const ENVIRONMENT = { ...process.env, PATH: `${process.env.PATH}:/usr/sbin:/sbin` };
+const PROGRAMS = { 'x86_64-efi': 'BOOTX64.EFI', 'arm64-efi': 'BOOTAA64.EFI' } as const satisfies Record<
+  EfiPlatform,
+  string
+>;
 
 describe('i386-pc', {
-  skip: skipWithoutGrub('i386-pc', 'qemu-system-x86_64', 'xorriso', 'sgdisk', 'mkfs.vfat', 'mcopy'),
+  skip: skipWithoutGrub('i386-pc', 'qemu-system-x86_64', ...TOOLS),
 }, () => {
   for (const directory of grubDirectories('i386-pc')) {
     test(`the El Torito image starts from CD and from disk, ${directory}`, async (t) => {
@@ -44,6 +59,55 @@ describe('i386-pc', {
     });
   }
 });
+
+/** Machines with UEFI; the firmware is where Debian and Ubuntu install it (`ovmf`, `qemu-efi-aarch64`). */
+const EFI = [
+  {
+    platform: 'x86_64-efi',
+    program: 'qemu-system-x86_64',
+    machine: ['-machine', 'q35'],
+    firmware: '/usr/share/ovmf/OVMF.fd',
+  },
+  {
+    platform: 'arm64-efi',
+    program: 'qemu-system-aarch64',
+    machine: ['-machine', 'virt', '-cpu', 'cortex-a72'],
+    firmware: '/usr/share/qemu-efi-aarch64/QEMU_EFI.fd',
+  },
+] as const;
+
+for (const { platform, program, machine, firmware } of EFI) {
+  const skip = skipWithoutGrub(platform, program, ...TOOLS) || skipWithoutFile(firmware);
+  describe(platform, { skip }, () => {
+    const start = (disk: string): Promise<string> => {
+      const drive = ['-drive', `file=${disk},format=raw,if=none,id=disk`, '-device', 'virtio-blk-pci,drive=disk'];
+      return bootSerial({ program, args: [...machine, '-bios', firmware, ...drive], timeout: 3 * MINUTE });
+    };
+
+    for (const modules of grubDirectories(platform)) {
+      test(`the core of an ISO starts from any file system, ${modules}`, async (t) => {
+        const identifier = isoIdentifier(1559424892);
+        const disk = fatImage(join(scratch(t), 'fat.img'), 20, {
+          [`EFI/BOOT/${PROGRAMS[platform]}`]: await composeIsoEfiCore(grubTree(modules), platform, identifier),
+          [isoMarker(identifier)]: new Uint8Array(0),
+          ...menuFiles(modules, 'boot/grub'),
+        });
+        assert.match(await start(disk), /reached platform=efi cpu=\w+ root=hd0 prefix=\(hd0\)\/boot\/grub\s/);
+      });
+
+      test(`the core of a disk starts, ${modules}`, async (t) => {
+        const disk = await bootableEfiDisk(scratch(t), modules, platform);
+        assert.match(await start(disk), /reached platform=efi cpu=\w+ root=hd0,gpt3 prefix=\(hd0,gpt3\)\/grub\s/);
+      });
+    }
+  });
+}
+
+function skipWithoutFile(path: string): string | false {
+  if (existsSync(path)) return false;
+  if ((process.env.CI ?? '') !== '') throw new Error(`needs ${path}: install it, tests are not skipped in CI`);
+  return `needs ${path}`;
+}
 
 function boot(drive: readonly string[]): Promise<string> {
   return bootSerial({ program: 'qemu-system-x86_64', args: drive, timeout: MINUTE });
@@ -71,42 +135,56 @@ async function bootableIso(directory: string, modules: string): Promise<string> 
   return iso;
 }
 
-/** A disk with boot sector, core and, as third partition, a file system with the menu and the modules it needs. */
-async function bootableDisk(directory: string, modules: string): Promise<string> {
-  const disk = join(directory, 'disk.img');
-  const [bios, files, sectors] = [lba(2048), 6144, 51200];
-  const fat = join(directory, 'fat.img');
+/** The menu and the modules that it needs, for a file system with GRUB's files in `directory`. */
+function menuFiles(modules: string, directory: string): Record<string, Uint8Array> {
+  const files: Record<string, Uint8Array> = { [`${directory}/grub.cfg`]: Buffer.from(MENU) };
   const dependencies = parseModuleDependencies(readFileSync(join(modules, 'moddep.lst'), 'latin1'));
-  fatImage(fat, 20, {
-    'grub/grub.cfg': Buffer.from(MENU),
-    ...Object.fromEntries(
-      resolveModules(dependencies, ['serial', 'terminal']).map((name) => [
-        `grub/i386-pc/${name}.mod`,
-        readFileSync(join(modules, `${name}.mod`)),
-      ]),
-    ),
-    'grub/i386-pc/command.lst': readFileSync(join(modules, 'command.lst')),
-    'grub/i386-pc/moddep.lst': readFileSync(join(modules, 'moddep.lst')),
-  });
-  const core = await composeDiskCore(grubTree(modules));
+  const wanted = ['normal', 'echo', 'test', 'reboot', 'serial', 'terminal'];
+  const names = resolveModules(dependencies, wanted).map((name) => `${name}.mod`);
+  for (const name of [...names, 'command.lst', 'moddep.lst', 'terminal.lst', 'fs.lst', 'crypto.lst']) {
+    files[`${directory}/${basename(modules)}/${name}`] = readFileSync(join(modules, name));
+  }
+  return files;
+}
+
+/** A disk with boot sector, core and, as third partition, a file system with the menu. */
+async function bootableDisk(directory: string, modules: string): Promise<string> {
+  const fat = fatImage(join(directory, 'fat.img'), 20, menuFiles(modules, 'grub'));
+  const core = await composeDiskCore(grubTree(modules), 'i386-pc');
   const sector = ofMemory(readFileSync(join(modules, 'boot.img')).subarray(0, 446));
-  const image = place(sectors * 512, [
+  const bios = lba(2048);
+  return partitioned(join(directory, 'disk.img'), [
     { at: 0, bytes: patch(sector, diskBootPatches(bios)) },
     { at: bios * 512, bytes: patch(ofMemory(core), diskCorePatches(bios)) },
-    { at: files * 512, bytes: ofMemory(readFileSync(fat)) },
+    { at: THIRD * 512, bytes: ofMemory(readFileSync(fat)) },
   ]);
-  writeFileSync(disk, await read(image));
-  const partitions = [`-n1:4096:6143`, `-n2:${bios}:4095`, '-t2:ef02', `-n3:${files}:+20M`];
-  execFileSync('sgdisk', ['-a1', ...partitions, disk], {
-    stdio: 'pipe',
-    env: { PATH: `${process.env.PATH}:/usr/sbin:/sbin` },
-  });
+}
+
+/** A disk whose first partition has the EFI core and whose third has the menu. */
+async function bootableEfiDisk(directory: string, modules: string, platform: EfiPlatform): Promise<string> {
+  const core = await composeDiskCore(grubTree(modules), platform);
+  const esp = fatImage(join(directory, 'esp.img'), 3, { [`EFI/BOOT/${PROGRAMS[platform]}`]: core });
+  const fat = fatImage(join(directory, 'fat.img'), 20, menuFiles(modules, 'grub'));
+  return partitioned(join(directory, 'disk.img'), [
+    { at: FIRST * 512, bytes: ofMemory(readFileSync(esp)) },
+    { at: THIRD * 512, bytes: ofMemory(readFileSync(fat)) },
+  ]);
+}
+
+/** Sectors: partitions of 3 MiB, 1 MiB and 20 MiB, the one of 1 MiB before the others. */
+const [FIRST, THIRD, SECTORS] = [4096, 10240, 53248];
+
+async function partitioned(disk: string, content: readonly Placement[]): Promise<string> {
+  writeFileSync(disk, await read(place(SECTORS * 512, content)));
+  const first = [`-n1:${FIRST}:${THIRD - 1}`, '-t1:ef00'];
+  const others = [`-n2:2048:${FIRST - 1}`, '-t2:ef02', `-n3:${THIRD}:+20M`];
+  execFileSync('sgdisk', [...first, ...others, disk], { stdio: 'pipe', env: ENVIRONMENT });
   return disk;
 }
 
 /** A FAT file system of `size` MiB with these files. */
-function fatImage(path: string, size: number, files: Readonly<Record<string, Uint8Array>>): void {
-  const env = { ...process.env, MTOOLS_SKIP_CHECK: '1', PATH: `${process.env.PATH}:/usr/sbin:/sbin` };
+function fatImage(path: string, size: number, files: Readonly<Record<string, Uint8Array>>): string {
+  const env = ENVIRONMENT;
   writeFileSync(path, new Uint8Array(size << 20));
   execFileSync('mkfs.vfat', [path], { stdio: 'pipe', env });
   const made = new Set<string>();
@@ -119,4 +197,5 @@ function fatImage(path: string, size: number, files: Readonly<Record<string, Uin
     }
     execFileSync('mcopy', ['-i', path, '-', `::/${name}`], { input: data, stdio: ['pipe', 'pipe', 'pipe'], env });
   }
+  return path;
 }

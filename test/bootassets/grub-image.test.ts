@@ -1,8 +1,14 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { composeDiskCore, composeElToritoImage } from '../../src/boot/grub-image.ts';
+import {
+  composeDiskCore,
+  composeElToritoImage,
+  composeIsoEfiCore,
+  isoIdentifier,
+  isoMarker,
+} from '../../src/boot/grub-image.ts';
 import { filter, type Tree, treeOfLiterals } from '../../src/tree/tree.ts';
-import { elfFile } from '../support/elf.ts';
+import { elfFile, symbolSections } from '../support/elf.ts';
 import { splitBiosCore } from '../support/grub.ts';
 
 const DISK =
@@ -63,5 +69,58 @@ describe('the GRUB images of an amd64 machine with BIOS', () => {
   test('do without a list of partition maps', async () => {
     const files = filter(BIOS, ({ path }) => path !== 'partmap.lst');
     assert.doesNotMatch(carried(splitBiosCore(await composeElToritoImage(files), { cd: true }).unpacked), /insmod/);
+  });
+});
+
+const CODE = { name: '.text', type: 1, flags: 6, data: Buffer.from('kernel') };
+const efi = (machine: number): Tree =>
+  treeOfLiterals({
+    'kernel.img': elfFile(64, machine, [CODE, ...symbolSections([{ name: '_start', section: 1, value: 0n }], 3)]),
+    'moddep.lst': 'xfs: fshelp\niso9660: fshelp\n',
+    'partmap.lst': 'part_acorn\npart_gpt\n',
+    ...Object.fromEntries([...names, 'ntfs', 'part_apple'].map((name) => [`${name}.mod`, `<${name}>`])),
+  });
+
+describe('the GRUB programs of machines with UEFI', () => {
+  const platforms = [
+    { platform: 'x86_64-efi', machine: 62, apple: 'part_apple ' },
+    { platform: 'arm64-efi', machine: 183, apple: '' },
+  ] as const;
+
+  for (const { platform, machine, apple } of platforms) {
+    test(`on ${platform} look for the ISO by its marker`, async () => {
+      const core = await composeIsoEfiCore(efi(machine), platform, '2019-06-01-21-34-52-00');
+      const modules = marked(`part_gpt part_msdos fat ntfs ${apple}search fshelp iso9660 xzio gcry_crc`);
+      const config =
+        'search --set=root --file /.disk/2019-06-01-21-34-52-00.uuid\nset prefix=($' + '{root})/boot/grub\n';
+      assert.ok(Buffer.from(core).includes(`${config}insmod part_acorn\ninsmod part_gpt\n\0`));
+      assert.equal(carried(core), `${modules} /boot/grub insmod part_acorn insmod part_gpt /boot/grub`);
+    });
+
+    test(`on ${platform} find BOOT as the third partition`, async () => {
+      const core = await composeDiskCore(efi(machine), platform);
+      assert.equal(carried(core), `${marked(DISK.replace('xfs', 'fshelp xfs'))} (hd0,gpt3)/grub`);
+    });
+  }
+
+  test('are for one machine only', async () => {
+    await assert.rejects(composeDiskCore(efi(62), 'arm64-efi'), { code: 'invalid-input', message: /ELF machine 62/ });
+  });
+});
+
+describe('the identifier of an ISO', () => {
+  test('is its time', () => {
+    assert.equal(isoIdentifier(1559424892), '2019-06-01-21-34-52-00');
+    assert.equal(isoIdentifier(0), '1970-01-01-00-00-00-00');
+    assert.equal(isoMarker(isoIdentifier(1559424892)), '.disk/2019-06-01-21-34-52-00.uuid');
+    for (const epoch of [0.5, Number.NaN, 2 ** 53 - 1, 253402300800]) {
+      assert.throws(() => isoIdentifier(epoch), { code: 'invalid-input', message: /^time .*: want whole seconds/ });
+    }
+  });
+
+  test('is nothing that GRUB would take for more than a name', () => {
+    for (const identifier of ['', 'a b', '../x', '-a', 'x;reboot', 'a$b', 'a\nb']) {
+      assert.throws(() => isoMarker(identifier), { code: 'invalid-input', message: /^ISO identifier / });
+    }
   });
 });

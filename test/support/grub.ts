@@ -24,7 +24,7 @@ export function grubDirectories(platform: GrubPlatform): string[] {
 export function skipWithoutGrub(platform: GrubPlatform, ...programs: readonly string[]): string | false {
   const missing = skipWithout(...programs);
   if (missing !== false || grubDirectories(platform).length > 0) return missing;
-  const reason = `needs the GRUB modules of ${platform}`;
+  const reason = `needs the GRUB modules of ${platform} in /usr/lib/grub or GRUB_DIRECTORIES`;
   if ((process.env.CI ?? '') !== '') throw new Error(`${reason}: install them, tests are not skipped in CI`);
   return reason;
 }
