@@ -1,9 +1,9 @@
 /** The GRUB core images that outputs need. Source: spec boot-and-images 5.6, 5.7, 6.5. */
 import { invalid } from '../errors.ts';
 import { composeBiosCore } from '../formats/grub/bios-core.ts';
-import type { CorePayload } from '../formats/grub/core-parts.ts';
 import { composeEfiCore } from '../formats/grub/efi-core.ts';
 import type { EfiMachine } from '../formats/grub/efi-kernel.ts';
+import type { CorePayload } from '../formats/grub/payload.ts';
 import type { Tree } from '../tree/tree.ts';
 import {
   type EfiPlatform,

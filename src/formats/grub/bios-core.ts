@@ -4,8 +4,8 @@ import { invalid } from '../../errors.ts';
 import { encodeLzma } from '../lzma/encode.ts';
 import { BIOS_LINK_ADDRESS, flattenBiosKernel } from './bios-kernel.ts';
 import { encodeDiskBoot } from './block-list.ts';
-import { type CorePayload, encodePayload } from './core-parts.ts';
 import { encodeDecompressor } from './decompressor.ts';
+import { type CorePayload, encodePayload } from './payload.ts';
 
 /** Size of `cdboot.img`: one CD sector. */
 export const CD_BOOT_SIZE = 2048;

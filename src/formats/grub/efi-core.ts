@@ -4,9 +4,9 @@
  */
 import { alignUp } from '../../bytes/bytes.ts';
 import { joinMemory, putAscii, putU64, structure } from '../../bytes/field.ts';
-import { type CorePayload, encodePayload } from './core-parts.ts';
 import { type EfiKernel, type EfiMachine, linkEfiKernel } from './efi-kernel.ts';
 import { HEADER_SIZE, PAGE } from './efi-sections.ts';
+import { type CorePayload, encodePayload } from './payload.ts';
 
 const PE_MACHINES = { x86_64: 0x8664, aarch64: 0xaa64 } as const satisfies Record<EfiMachine, number>;
 

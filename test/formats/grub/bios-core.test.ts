@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { type BiosCoreFiles, composeBiosCore } from '../../../src/formats/grub/bios-core.ts';
-import { type CorePayload, encodePayload } from '../../../src/formats/grub/core-parts.ts';
+import { type CorePayload, encodePayload } from '../../../src/formats/grub/payload.ts';
 import { stream } from '../../support/bytes.ts';
 import { elfFile, type TestSection } from '../../support/elf.ts';
 import { splitBiosCore, withoutCompressedSize } from '../../support/grub.ts';
