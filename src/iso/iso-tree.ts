@@ -1,5 +1,5 @@
 /** Trees as they go onto an ISO: one time for all, and owners and modes as the generator sets them. Source: spec boot-and-images 5.5. */
-import { below, type Entry, type Tree, treeOf } from '../tree/tree.ts';
+import { below, EMPTY_TREE, type Entry, overlay, type Tree, treeOf } from '../tree/tree.ts';
 
 /** Where Talos looks for images that need not be pulled. */
 const IMAGE_CACHE_DIRECTORY = 'imagecache';
@@ -11,11 +11,10 @@ export interface IsoTreeOptions {
   readonly normalized: boolean;
 }
 
-/** Entries of an ISO and the image cache, if there is one. Throws `invalid-input` for a path that is there twice. */
-export function isoTree(entries: readonly Entry[], imageCache: Tree | undefined, options: IsoTreeOptions): Tree {
-  const cache =
-    imageCache === undefined ? [] : below(imageCache, IMAGE_CACHE_DIRECTORY).entries.filter(({ path }) => path !== '');
-  const merged = treeOf([...entries, ...cache]);
+/** All trees as one, and the image cache, if there is one. */
+export function isoTree(trees: readonly Tree[], imageCache: Tree | undefined, options: IsoTreeOptions): Tree {
+  const cache = imageCache === undefined ? EMPTY_TREE : below(imageCache, IMAGE_CACHE_DIRECTORY);
+  const merged = [...trees, cache].reduce(overlay);
   return treeOf(merged.entries.map((entry) => onIso(entry, options)));
 }
 

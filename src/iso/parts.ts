@@ -1,6 +1,7 @@
 /** What ISOs are made of, each piece finished. */
 import type { Architecture } from '../boot/architecture.ts';
 import type { EnrollmentKeys } from '../boot/esp.ts';
+import type { EfiPlatform } from '../boot/grub-modules.ts';
 import type { SecureBootEnrollment } from '../boot/loader-conf.ts';
 import type { Bytes } from '../bytes/bytes.ts';
 import type { UkiLayout } from '../formats/pe/uki.ts';
@@ -18,14 +19,14 @@ export interface SystemdBoot {
   readonly certificate?: Bytes;
 }
 
-/** GRUB for BIOS, with the i386-pc directory its modules come from. */
+/** GRUB for BIOS: the core image from `composeElToritoImage`, and the i386-pc directory its modules come from. */
 export interface BiosGrub extends BiosBoot {
   readonly files: Tree;
 }
 
-/** GRUB for UEFI: a core image whose configuration looks for `grubMarkerPath`, and the platform directory. */
+/** GRUB for UEFI: the core image from `composeIsoEfiCore` with the `isoIdentifier` of the epoch, and the platform directory. */
 export interface EfiGrub {
-  readonly platform: 'x86_64-efi' | 'arm64-efi';
+  readonly platform: EfiPlatform;
   readonly files: Tree;
   readonly core: Uint8Array;
 }

@@ -5,7 +5,7 @@ import { MIB } from '../bytes/units.ts';
 import { BLOCK_SIZE } from '../formats/iso9660/block.ts';
 import { BOOT_PLATFORM, efiSectors } from '../formats/iso9660/el-torito.ts';
 import { layoutIso9660, PARTITION_OFFSET } from '../formats/iso9660/layout.ts';
-import { sharedWithEsp } from './esp-sharing.ts';
+import { sharedWithFat } from './fat-sharing.ts';
 import { isoTree } from './iso-tree.ts';
 import { isoLabel } from './label.ts';
 import { type IsoOptions, PREPARER_ID, type SystemdBoot } from './parts.ts';
@@ -17,12 +17,12 @@ export function layoutUefiIso(systemd: SystemdBoot, options: IsoOptions): Bytes 
   const parts = { ...systemd, uki: systemd.uki.bytes };
   const espOptions = { medium: 'iso', architecture, version, enrollment, mtime: time } as const;
   const esp = layoutIsoEsp(parts, espOptions, 0);
-  const tree = isoTree(espTree(parts, espOptions).entries, options.imageCache, { time, normalized: false });
+  const tree = isoTree([espTree(parts, espOptions)], options.imageCache, { time, normalized: false });
   const layout = layoutIso9660(tree, {
     ...isoLabel(version, traits),
     preparerId: PREPARER_ID,
     time,
-    shared: sharedWithEsp(tree, esp, new Map()),
+    shared: sharedWithFat(tree, esp, { in: 'appended' }),
     appended: { bytes: esp.bytes, alignment: MIB },
     tail: PADDING_SIZE,
     partitionView: true,

@@ -1,5 +1,5 @@
 /**
- * What an ISO's tree need not store because the appended EFI partition holds it: the UKI, kernel and initramfs inside it, the loader.
+ * What an ISO's tree need not store because its EFI system partition holds it: the UKI, kernel and initramfs inside it, the loader.
  * Upstream stores kernel and initramfs three times.
  */
 import { SHARING_ALIGNMENT } from '../boot/esp.ts';
@@ -9,28 +9,36 @@ import { BLOCK_SIZE } from '../formats/iso9660/block.ts';
 import type { SharedPlace } from '../formats/iso9660/layout.ts';
 import type { Tree } from '../tree/tree.ts';
 
+/** What holds a FAT volume: the appended partition, or a file of the ISO. */
+export type VolumeHolder = { readonly in: 'appended' } | { readonly in: 'file'; readonly path: string };
+
+/** Bytes within a file of a volume. */
+export interface InsideFile {
+  readonly path: string;
+  readonly offset: number;
+}
+
 /**
- * Places in the partition for files of `tree`: those of the same path from 64 KiB on (smaller ones are better stored again, where the
- * partition view has them too), and `others`, each a file by path with the file of the partition and the offset where its bytes are.
- * Files whose bytes are not known to be those, or do not begin at a block, are left out.
+ * Places in the volume for files of `tree`: those of the same path from 64 KiB on (smaller ones are better stored again, where the
+ * partition view has them too), and `inside`, files whose bytes are part of another one. Files whose bytes are not known to be those,
+ * or do not begin at a block, are left out.
  */
-export function sharedWithEsp(
+export function sharedWithFat(
   tree: Tree,
-  esp: FatLayout,
-  others: ReadonlyMap<string, { readonly path: string; readonly offset: number }>,
+  fat: FatLayout,
+  holder: VolumeHolder,
+  inside: ReadonlyMap<string, InsideFile> = new Map(),
 ): Map<string, SharedPlace> {
   const shared = new Map<string, SharedPlace>();
   for (const entry of tree.entries) {
     if (entry.kind !== 'file' || entry.content.size < SHARING_ALIGNMENT) continue;
-    const { path, offset: inside } = others.get(entry.path) ?? { path: entry.path, offset: 0 };
-    const range = esp.files.get(path);
-    if (range === undefined) continue;
-    const offset = range.offset + inside;
+    const { path, offset: skipped } = inside.get(entry.path) ?? { path: entry.path, offset: 0 };
+    const range = fat.files.get(path);
     const { size } = entry.content;
-    if (offset % BLOCK_SIZE !== 0 || inside + size > range.size) continue;
-    if (isSame(slice(esp.bytes, offset, offset + size), entry.content)) {
-      shared.set(entry.path, { in: 'appended', offset });
-    }
+    if (range === undefined || skipped + size > range.size) continue;
+    const offset = range.offset + skipped;
+    if (offset % BLOCK_SIZE !== 0) continue;
+    if (isSame(slice(fat.bytes, offset, offset + size), entry.content)) shared.set(entry.path, { ...holder, offset });
   }
   return shared;
 }
