@@ -54,7 +54,7 @@ export function rolesOf(profile: FinalProfile): readonly AssetRole[] {
     case 'uki':
       return ['kernel', 'initramfs', 'systemd-stub'];
     case 'iso':
-      return ISO_ROLES[isoGenerator(isoChoice(profile))];
+      return isoRoles(profile);
     case 'image':
     case 'installer':
       return ['kernel', 'initramfs', 'systemd-stub', 'systemd-boot', 'grub'];
@@ -70,6 +70,12 @@ export function isoChoice(profile: FinalProfile): IsoChoice {
     bootloader: output.isoOptions?.bootloader,
     traits,
   };
+}
+
+/** arm64 has no BIOS, so a hybrid ISO for it has no GRUB. */
+function isoRoles(profile: FinalProfile): readonly AssetRole[] {
+  const roles: readonly AssetRole[] = ISO_ROLES[isoGenerator(isoChoice(profile))];
+  return profile.arch === 'arm64' && roles.includes('systemd-boot') ? roles.filter((role) => role !== 'grub') : roles;
 }
 
 const ISO_ROLES = {
@@ -125,7 +131,8 @@ function pathsOf({ arch, input }: FinalProfile, role: FileRole): { readonly path
 export interface Assets {
   /** Throws `RangeError` for a role the plan did not ask for. */
   readonly file: (role: FileRole) => Bytes;
-  readonly grub: (() => GrubFiles) | undefined;
+  /** Present when the plan asked for GRUB. */
+  readonly grub: GrubFiles | undefined;
 }
 
 export interface GrubFiles {
@@ -163,7 +170,7 @@ export async function acquireAssets(workplace: Workplace, wishes: AssetWishes, p
       if (content === undefined) throw new RangeError(`asset ${role} was not acquired`);
       return content;
     },
-    grub: grub === undefined ? undefined : () => grub,
+    grub,
   };
 }
 

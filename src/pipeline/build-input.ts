@@ -1,0 +1,13 @@
+import type { FinalProfile } from '../profiles/resolve.ts';
+import type { Assets } from './assets.ts';
+import type { Workplace } from './workplace.ts';
+
+/** Everything the builder of an output kind may use. */
+export interface BuildInput {
+  readonly workplace: Workplace;
+  readonly profile: FinalProfile;
+  /** Seconds since 1970. */
+  readonly epoch: number;
+  readonly cmdline: string;
+  readonly assets: Assets;
+}

@@ -1,0 +1,117 @@
+/** The ISO row of the output table: finishes the pieces the chosen generator needs. */
+import { composeElToritoImage, composeIsoEfiCore, isoIdentifier } from '../boot/grub-image.ts';
+import { type EfiPlatform, type GrubPlatform, readGrubFile } from '../boot/grub-modules.ts';
+import type { Bytes } from '../bytes/bytes.ts';
+import { read } from '../bytes/read.ts';
+import { ImagerError } from '../errors.ts';
+import { buildIso, type IsoParts } from '../iso/build.ts';
+import { isoGenerator } from '../iso/generator.ts';
+import type { BiosGrub, EfiGrub, KernelParts, SystemdBoot } from '../iso/parts.ts';
+import { subtree, type Tree } from '../tree/tree.ts';
+import { type GrubFiles, isoChoice } from './assets.ts';
+import type { BuildInput } from './build-input.ts';
+import { inspectedKernel, systemdBootOf, ukiOf } from './uki.ts';
+import { openWorkplaceStore, type Workplace } from './workplace.ts';
+
+/** The whole ISO, referring to the assets. Throws what `buildIso` and the makers of its parts throw. */
+export async function isoOf(input: BuildInput): Promise<Bytes> {
+  const { profile, epoch } = input;
+  return buildIso(await partsOf(input), {
+    version: profile.version,
+    architecture: profile.arch,
+    traits: profile.traits,
+    epoch,
+  });
+}
+
+async function partsOf(input: BuildInput): Promise<IsoParts> {
+  const generator = isoGenerator(isoChoice(input.profile));
+  switch (generator) {
+    case 'uefi':
+      return { generator, systemd: await systemdParts(input) };
+    case 'hybrid':
+      return {
+        generator,
+        ...(await kernelParts(input)),
+        systemd: await systemdParts(input),
+        bios: await hybridBios(input),
+      };
+    case 'grub':
+      return { generator, ...(await kernelParts(input)), ...(await everyGrub(input)) };
+  }
+}
+
+async function systemdParts(input: BuildInput): Promise<SystemdBoot> {
+  return { loader: await systemdBootOf(input), uki: await ukiOf(input) };
+}
+
+async function kernelParts(input: BuildInput): Promise<KernelParts> {
+  await inspectedKernel(input);
+  const { assets, cmdline } = input;
+  const font = assets.grub?.font;
+  return {
+    kernel: assets.file('kernel'),
+    initramfs: assets.file('initramfs'),
+    cmdline,
+    ...(font === undefined ? {} : { font }),
+  };
+}
+
+/** arm64 machines have no BIOS. */
+async function hybridBios({ workplace, profile, assets }: BuildInput): Promise<BiosGrub | undefined> {
+  return profile.arch === 'arm64' ? undefined : biosGrub(workplace, assets.grub!);
+}
+
+/** As grub-mkrescue does: every platform there is, whatever the target architecture. */
+async function everyGrub({
+  workplace,
+  epoch,
+  assets,
+}: BuildInput): Promise<{ readonly bios?: BiosGrub; readonly efi: readonly EfiGrub[] }> {
+  const grub = assets.grub!;
+  const efi: EfiGrub[] = [];
+  for (const platform of ['x86_64-efi', 'arm64-efi'] as const) {
+    if (grub.platforms.byPath.has(platform)) efi.push(await efiGrub(workplace, grub, platform, epoch));
+  }
+  return grub.platforms.byPath.has('i386-pc') ? { bios: await biosGrub(workplace, grub), efi } : { efi };
+}
+
+async function biosGrub(workplace: Workplace, grub: GrubFiles): Promise<BiosGrub> {
+  const files = platformFiles(grub, 'i386-pc');
+  const elTorito = await kept(workplace, grub, 'i386-pc-eltorito', {}, () => composeElToritoImage(files));
+  return { files, hybridBoot: await readGrubFile(files, 'boot_hybrid.img'), elTorito };
+}
+
+async function efiGrub(workplace: Workplace, grub: GrubFiles, platform: EfiPlatform, epoch: number): Promise<EfiGrub> {
+  const files = platformFiles(grub, platform);
+  const identifier = isoIdentifier(epoch);
+  const core = await kept(workplace, grub, platform, { identifier }, () =>
+    composeIsoEfiCore(files, platform, identifier),
+  );
+  return { platform, files, core };
+}
+
+function platformFiles({ platforms }: GrubFiles, platform: GrubPlatform): Tree {
+  if (platforms.byPath.get(platform)?.kind === 'directory') return subtree(platforms, platform);
+  const found = platforms.entries.filter(({ path }) => path !== '' && !path.includes('/')).map(({ path }) => path);
+  throw new ImagerError('dependency', `GRUB platform ${platform}: not among ${found.join(', ') || 'nothing'}`, {
+    hint: 'the imager image has it; name another directory with --grub-dir',
+  });
+}
+
+/** Raised when a core image of the same modules comes out differently. */
+const CORE_REVISION = 1;
+
+/** Composing takes a few tenths of a second, reading back a millisecond. A directory of the user's may change, so nothing is kept of it. */
+async function kept(
+  workplace: Workplace,
+  { identity }: GrubFiles,
+  core: string,
+  parameters: Readonly<Record<string, string>>,
+  compose: () => Promise<Uint8Array>,
+): Promise<Uint8Array> {
+  if (identity === undefined) return compose();
+  const store = await openWorkplaceStore(workplace);
+  const key = { source: identity, kind: `grub-core ${CORE_REVISION}`, parameters: { core, ...parameters } };
+  return read(await store.derived(key, async (writer) => writer.write(await compose())));
+}

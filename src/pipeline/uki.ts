@@ -1,0 +1,49 @@
+/** The UKI of a build, and the boot loader beside it. */
+import { SHARING_ALIGNMENT } from '../boot/esp.ts';
+import { inspectKernel, type Kernel } from '../boot/kernel.ts';
+import { formatOsRelease } from '../boot/os-release.ts';
+import { buildUki } from '../boot/uki.ts';
+import { extraUkiProfiles } from '../boot/uki-profiles.ts';
+import type { Bytes } from '../bytes/bytes.ts';
+import { toMemory } from '../bytes/read.ts';
+import { MIB } from '../bytes/units.ts';
+import { invalid } from '../errors.ts';
+import { MACHINE, machineName } from '../formats/pe/coff-header.ts';
+import { readPe } from '../formats/pe/image.ts';
+import type { UkiLayout } from '../formats/pe/uki.ts';
+import type { BuildInput } from './build-input.ts';
+
+/** Far above any stub; what is larger is something else. */
+const STUB_LIMIT = 16 * MIB;
+
+/** The UKI with its menu entries for the profile's output kind; kernel and initramfs begin where other containers can share them. */
+export async function ukiOf(input: BuildInput): Promise<UkiLayout> {
+  const { profile, epoch, cmdline, assets } = input;
+  const parts = {
+    stub: await toMemory(assets.file('systemd-stub'), STUB_LIMIT, 'UEFI stub'),
+    architecture: profile.arch,
+    osRelease: formatOsRelease(profile),
+    cmdline,
+    kernelVersion: (await inspectedKernel(input)).version,
+    kernel: assets.file('kernel'),
+    initramfs: assets.file('initramfs'),
+    extraProfiles: extraUkiProfiles(profile.output.kind, cmdline),
+    traits: profile.traits,
+  };
+  return buildUki(parts, { timestamp: epoch, sharingAlignment: SHARING_ALIGNMENT });
+}
+
+/** Throws `invalid-input` for a kernel that is none, or one for another architecture. */
+export function inspectedKernel({ profile, assets }: BuildInput): Promise<Kernel> {
+  return inspectKernel(assets.file('kernel'), profile.arch);
+}
+
+/** systemd-boot, checked to be a program for the target. Throws `invalid-input`. */
+export async function systemdBootOf({ profile, assets }: BuildInput): Promise<Bytes> {
+  const loader = assets.file('systemd-boot');
+  const { coff } = await readPe(loader, 'systemd-boot');
+  if (coff.machine !== MACHINE[profile.arch]) {
+    throw invalid(`systemd-boot: for ${machineName(coff.machine)}, want ${profile.arch}`);
+  }
+  return loader;
+}
