@@ -31,10 +31,10 @@ const REFERENCE_LIMIT = 64 * 1024;
 const MAX_TURNS = 20;
 
 /** One file per name (or digest) and platform. */
-export function referencePath(hasher: Hasher, paths: StorePaths, reference: ReferenceKey): string {
-  const { name, digest, platform } = reference;
-  const key = JSON.stringify([name ?? digest, platformText(platform)]);
-  return `${paths.references}/${hexOf(digestOf(hasher, new TextEncoder().encode(key)))}.json`;
+export function referencePath(hasher: Hasher, paths: StorePaths, key: ReferenceKey): string {
+  const { name, digest, platform } = key;
+  const text = JSON.stringify([name ?? digest, platformText(platform)]);
+  return `${paths.references}/${hexOf(digestOf(hasher, new TextEncoder().encode(text)))}.json`;
 }
 
 export type ReferenceKey = Pick<Reference, 'platform'> &

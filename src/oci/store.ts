@@ -17,6 +17,7 @@ import type { LayerIndex } from './layer-index.ts';
 import { type ImageConfig, type ImageManifest, MANIFEST_LIMIT, parseImageConfig } from './manifest.ts';
 import { throwIfCanceled } from './receive.ts';
 import { isDigest, type ManifestReader, type ResolvedImage, requireImage, resolveImage } from './resolve.ts';
+import { listStore, type StoreListing } from './store-contents.ts';
 import { type DerivedKey, derivedBytes, type Produce } from './store-derived.ts';
 import {
   blobPath,
@@ -28,6 +29,7 @@ import {
   storePaths,
 } from './store-files.ts';
 import { findLayer, storeLayer } from './store-layer.ts';
+import { type PruneOptions, type PruneReport, pruneStore } from './store-prune.ts';
 import {
   isIndexCurrent,
   markUse,
@@ -37,6 +39,7 @@ import {
   writeIndex,
   writeReference,
 } from './store-references.ts';
+import { type VerifyOptions, type VerifyReport, verifyStore } from './store-verify.ts';
 
 /** Work under way. `done` and `total` count bytes. */
 export interface Progress {
@@ -100,6 +103,12 @@ export interface Store {
   find(nameOrDigest: string, platform: Platform): Promise<PulledImage | undefined>;
   /** What was derived from this source in this way: from the store, else made by `produce` and kept. */
   derived(key: DerivedKey, produce: Produce, options?: { readonly signal?: AbortSignal }): Promise<Bytes>;
+  /** Images and disk usage. */
+  list(): Promise<StoreListing>;
+  /** Reads and compares everything; what is damaged is reported and removed. */
+  verify(options?: VerifyOptions): Promise<VerifyReport>;
+  /** Removes what was not used for long. */
+  prune(options: PruneOptions): Promise<PruneReport>;
 }
 
 /** Opens the store in `directory`, which is made when it is not there. Throws `io`. */
@@ -114,6 +123,9 @@ export async function openStore(machine: Machine, directory: string): Promise<St
     pull: (source, identifier, options) => pull(opened, source, identifier, options),
     find: (nameOrDigest, platform) => find(opened, nameOrDigest, platform),
     derived: (key, produce, options) => derivedBytes(machine, paths, opened.derivedUnderWay, key, produce, options),
+    list: () => listStore(machine, paths),
+    verify: (options) => verifyStore(machine, paths, options),
+    prune: (options) => pruneStore(machine, paths, options),
   };
 }
 
@@ -347,6 +359,13 @@ function openLayer(
   };
 }
 
+/** For layers that can only be made from what is here. */
+const NO_SOURCE: ImageSource = {
+  label: 'store',
+  manifest: async (identifier) => Promise.reject(new ImagerError('dependency', `${identifier}: not in the store`)),
+  blob: async ({ digest }) => Promise.reject(new ImagerError('dependency', `${digest}: not in the store`)),
+};
+
 async function find(opened: Opened, nameOrDigest: string, platform: Platform): Promise<PulledImage | undefined> {
   const { machine, paths } = opened;
   const key: ReferenceKey = isDigest(nameOrDigest)
@@ -363,6 +382,11 @@ async function find(opened: Opened, nameOrDigest: string, platform: Platform): P
     const config = await configOf(reader, resolved, nameOrDigest);
     const layers = layersOf(resolved.manifest, config, nameOrDigest);
     image = await openImage(opened, resolved, config, layers, nameOrDigest);
+    if (image === undefined) {
+      // What is made from blobs can be made again without a source.
+      await fetchLayers(opened, NO_SOURCE, layers, { platform });
+      image = await openImage(opened, resolved, config, layers, nameOrDigest);
+    }
   } catch (error) {
     // Not here, or not for this platform.
     if (error instanceof ImagerError && error.code === 'dependency') return undefined;
