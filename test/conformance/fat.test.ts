@@ -16,7 +16,7 @@ import { type Tree, treeOf, treeOfLiterals } from '../../src/tree/tree.ts';
 import { stream } from '../support/bytes.ts';
 import { skipWithout } from '../support/tools.ts';
 
-const skip = skipWithout('mkfs.fat', 'fsck.fat', 'mcopy', 'mdir', 'mmd', 'mattrib');
+const skip = skipWithout('mkfs.fat', 'fsck.fat', 'mcopy', 'mdir', 'mattrib');
 const platform = nodePlatform();
 const directory = mkdtempSync(join(tmpdir(), 'bootwright-fat-'));
 after(async () => {
