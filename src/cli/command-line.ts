@@ -18,7 +18,6 @@ export type Invocation =
       readonly store: string | undefined;
       readonly json: boolean;
       readonly olderThan: number;
-      readonly dryRun: boolean;
     }
   | { readonly command: 'doctor'; readonly store: string | undefined; readonly json: boolean }
   /** Everything is said already: help, version, a completion script. */
@@ -106,10 +105,9 @@ function buildProgram(texts: Texts, found: (invocation: Invocation) => void): Co
   });
   storeCommand('prune', 'remove what was not used for a while')
     .addOption(new Option('--older-than <age>', 'like 12h or 30d').argParser(parseAge).default(30 * 86_400, '30d'))
-    .option('--dry-run', 'only say what would go')
     .action((options: Options) => {
       const olderThan = options.olderThan as number;
-      found({ command: 'store prune', ...storeOptions(options), olderThan, dryRun: options.dryRun === true });
+      found({ command: 'store prune', ...storeOptions(options), olderThan });
     });
 
   program

@@ -13,7 +13,8 @@ export async function readOverlayOptions(options: readonly string[], files: File
   for (const option of options) {
     if (option.startsWith('@')) {
       const path = option.slice(1);
-      for (const [key, value] of entriesOf(parseOverlayOptions(await textOf(path), path))) merged.set(String(key), value);
+      for (const [key, value] of entriesOf(parseOverlayOptions(await textOf(path), path)))
+        merged.set(String(key), value);
       continue;
     }
     const cut = option.indexOf('=');

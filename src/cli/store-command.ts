@@ -24,9 +24,9 @@ export async function runStore(invocation: StoreInvocation, io: Io): Promise<num
       return report.damage.length === 0 ? 0 : 6;
     }
     case 'store prune': {
-      const { olderThan, dryRun } = invocation;
-      const report = await store.prune({ now: io.now(), olderThan, dryRun, signal: io.signal });
-      print(report, () => `${dryRun ? 'would remove' : 'removed'} ${counted(report.images.length, 'image')}, ${formatBytes(report.freed)}\n`);
+      const { olderThan } = invocation;
+      const report = await store.prune({ now: io.now(), olderThan, signal: io.signal });
+      print(report, () => `removed ${counted(report.images.length, 'image')}, ${formatBytes(report.freed)}\n`);
       return 0;
     }
   }

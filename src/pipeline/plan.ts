@@ -8,7 +8,6 @@ import { type Bytes, ofSource, ofText } from '../bytes/bytes.ts';
 import { toHex } from '../bytes/field.ts';
 import { digest as digestOfBytes } from '../bytes/read.ts';
 import { type Digest, parseDigest } from '../bytes/units.ts';
-import { checkKernelArguments } from '../machineconfig/kernel-arguments.ts';
 import { checkNetworkDocument } from '../machineconfig/network-document.ts';
 import { META_KEYS } from '../meta/key.ts';
 import type { MetaValue } from '../meta/value.ts';
@@ -91,7 +90,7 @@ export async function planBuild(workplace: Workplace, request: PlanRequest, opti
     meta,
     extraArguments: profile.customization.extraKernelArgs,
   });
-  const argumentWarnings = checkKernelArguments(profile.customization.extraKernelArgs.join(' '));
+  const argumentWarnings: { message: string; hint?: string }[] = [];
   const assets = placeAssets(request);
   const inputs = plannedInputs(assets);
   return {

@@ -4,26 +4,31 @@ import { homedir } from 'node:os';
 import process from 'node:process';
 import { nodeCompression } from './node-compression.ts';
 import { NodeFiles } from './node-files.ts';
-import { NodeHttp } from './node-http.ts';
+import type { NodeHttp } from './node-http.ts';
 import { runProcess } from './node-process.ts';
 import type { Hash, HashAlgorithm, Platform } from './types.ts';
 
 /** A platform over this process. Close it when done: it pools file handles and connections. */
 export function nodePlatform(environment: Platform['environment'] = process.env): Platform {
   const files = new NodeFiles();
-  const http = new NodeHttp(environment);
+  // The HTTP client is a large library: most commands need it late or never.
+  let http: Promise<NodeHttp> | undefined;
+  const openHttp = async (): Promise<NodeHttp> => new (await import('./node-http.ts')).NodeHttp(environment);
   return {
     files,
     compression: nodeCompression,
     hash: nodeHash,
-    http: (request) => http.exchange(request),
+    async http(request) {
+      http ??= openHttp();
+      return (await http).exchange(request);
+    },
     run: runProcess,
     architecture: architectureOf(process.arch),
     environment,
     homeDirectory: environment.HOME ?? homedir(),
     async close() {
       await files.close();
-      await http.close();
+      await (await http)?.close();
     },
   };
 }

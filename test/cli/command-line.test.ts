@@ -63,8 +63,8 @@ test('plan takes the flags of a build and its own', async () => {
 
 test('store, doctor', async () => {
   assert.deepEqual(await parse('store', 'ls', '--json'), { command: 'store ls', store: undefined, json: true });
-  const prune = { command: 'store prune', store: '/s', json: false, olderThan: 7200, dryRun: true };
-  assert.deepEqual(await parse('store', 'prune', '--older-than', '2h', '--dry-run', '--store', '/s'), prune);
+  const prune = { command: 'store prune', store: '/s', json: false, olderThan: 7200 };
+  assert.deepEqual(await parse('store', 'prune', '--older-than', '2h', '--store', '/s'), prune);
   assert.deepEqual(await parse('doctor'), { command: 'doctor', store: undefined, json: false });
 });
 
