@@ -294,6 +294,11 @@ const BOND_MASTER: ObjectType = object({
   missedMax: UINT8,
 });
 
+/** Names a field of `bondMaster` takes, for kernel arguments that set the same things. */
+export const BOND_MASTER_FIELDS: Readonly<Record<string, Readonly<Record<string, number>>>> = Object.fromEntries(
+  Object.entries(BOND_MASTER.fields).flatMap(([name, { type }]) => (type.kind === 'enum' ? [[name, type.values]] : [])),
+);
+
 const WIREGUARD: ObjectType = object({
   privateKey: { type: STRING, secret: true },
   publicKey: STRING,
