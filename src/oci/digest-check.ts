@@ -48,7 +48,7 @@ export async function readBlob(
   for await (const chunk of chunks) {
     length += chunk.length;
     if (length > size) throw sizeError(what, length, size);
-    parts.push(chunk.slice());
+    parts.push(new Uint8Array(chunk));
   }
   if (length !== size) throw sizeError(what, length, size);
   const data = joinMemory(parts);

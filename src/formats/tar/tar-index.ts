@@ -277,7 +277,7 @@ class Indexer implements TarIndexer {
       this.#extended.records.clear();
       this.#extended.sparsePairs.length = 0;
       // A copy: the records are needed when the chunk they came in may be in use again.
-      for (const record of decodePaxRecords(data.slice())) addRecord(this.#extended, record);
+      for (const record of decodePaxRecords(new Uint8Array(data))) addRecord(this.#extended, record);
       return;
     }
     const text = decodeUtf8(fieldText(data, 0, data.length), 'tar long name');
