@@ -1,10 +1,10 @@
-/** Whole-process measurements: wall seconds and peak memory as the operating system accounts them, in turns with a peer. */
+/** Whole-process measurements: wall time as seen from outside and peak memory as the operating system accounts it, in turns with a peer. */
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-export interface Figure {
+export interface Measured {
   /** Seconds. */
   readonly wall: number;
   /** MiB, of the largest single process. */
@@ -12,31 +12,33 @@ export interface Figure {
 }
 
 export interface Candidate {
-  readonly name: string;
   readonly command: readonly string[];
   /** Runs untimed before each run. */
   readonly prepare?: () => void;
 }
 
-/** One run under `/usr/bin/time` (package `time`). Throws when the command fails. */
-export function measure(candidate: Candidate): Figure {
-  candidate.prepare?.();
+/** One run under `/usr/bin/time` (package `time`), whose own clock ticks in hundredths. Throws when the command fails. */
+export function measure({ command, prepare }: Candidate): Measured {
+  prepare?.();
   const directory = mkdtempSync(join(tmpdir(), 'bench-'));
   const report = join(directory, 'time');
   try {
-    const result = spawnSync('/usr/bin/time', ['-f', '%e %M', '-o', report, ...candidate.command], { stdio: ['ignore', 'ignore', 'pipe'] });
+    const started = performance.now();
+    const result = spawnSync('/usr/bin/time', ['-f', '%M', '-o', report, ...command], {
+      stdio: ['ignore', 'ignore', 'pipe'],
+    });
+    const wall = (performance.now() - started) / 1000;
     if (result.error !== undefined) throw result.error;
-    if (result.status !== 0) throw new Error(`${candidate.command.join(' ')}: exit ${result.status}\n${result.stderr}`);
-    const [wall, memory] = readFileSync(report, 'utf8').trim().split('\n').at(-1)!.split(' ').map(Number) as [number, number];
-    return { wall, memory: memory / 1024 };
+    if (result.status !== 0) throw new Error(`${command.join(' ')}: exit ${result.status}\n${result.stderr}`);
+    return { wall, memory: Number(readFileSync(report, 'utf8').trim().split('\n').at(-1)) / 1024 };
   } finally {
     rmSync(directory, { recursive: true });
   }
 }
 
 export interface Comparison {
-  readonly candidate: Figure;
-  readonly peer: Figure;
+  readonly candidate: Measured;
+  readonly peer: Measured;
   /** Median of the ratios of neighbouring runs: holds when the machine's speed drifts. */
   readonly ratio: number;
 }
@@ -47,13 +49,19 @@ export function compare(candidate: Candidate, peer: Candidate, runs: number): Co
   measure(peer);
   const pairs = Array.from({ length: runs }, () => [measure(candidate), measure(peer)] as const);
   return {
-    candidate: medianFigure(pairs.map(([figure]) => figure)),
-    peer: medianFigure(pairs.map(([, figure]) => figure)),
+    candidate: medianOf(pairs.map(([figure]) => figure)),
+    peer: medianOf(pairs.map(([, figure]) => figure)),
     ratio: median(pairs.map(([a, b]) => a.wall / b.wall)),
   };
 }
 
-export function medianFigure(figures: readonly Figure[]): Figure {
+/** After one warm-up; medians. */
+export function repeat(candidate: Candidate, runs: number): Measured {
+  measure(candidate);
+  return medianOf(Array.from({ length: runs }, () => measure(candidate)));
+}
+
+function medianOf(figures: readonly Measured[]): Measured {
   return { wall: median(figures.map(({ wall }) => wall)), memory: median(figures.map(({ memory }) => memory)) };
 }
 
@@ -66,5 +74,12 @@ export function median(values: readonly number[]): number {
 /** Rows of text cells as an aligned table. */
 export function table(rows: readonly (readonly string[])[]): string {
   const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)));
-  return rows.map((row) => row.map((cell, column) => cell.padEnd(widths[column]!)).join('  ').trimEnd()).join('\n');
+  return rows
+    .map((row) =>
+      row
+        .map((cell, column) => cell.padEnd(widths[column]!))
+        .join('  ')
+        .trimEnd(),
+    )
+    .join('\n');
 }
