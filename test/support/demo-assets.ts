@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
-import { basename, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import { buildDemoImage, demoPackages } from '../../scripts/demo/image.ts';
 import { skipWithout } from './tools.ts';
@@ -57,7 +57,24 @@ export async function demoFiles(architecture: 'amd64' | 'arm64'): Promise<DemoFi
   return { vmlinuz: join(directory, 'vmlinuz'), initramfs: join(directory, 'initramfs.xz') };
 }
 
-/** Files of the lowest layer. The reader is as simple as the archive: our own, of short names and plain files. */
+/** Its GRUB modules as a directory like `/usr/lib/grub`, with those of the architecture that cannot be installed here too. */
+export async function demoGrubDirectory(): Promise<string> {
+  const layout = await demoLayout();
+  const directory = `${layout}-grub`;
+  if (!existsSync(directory)) {
+    const partial = `${directory}.${process.pid}`;
+    for (const [path, data] of await layerFiles(layout)) {
+      const [, name] = /^usr\/lib\/grub\/(.+[^/])$/.exec(path) ?? [];
+      if (name === undefined) continue;
+      await mkdir(dirname(join(partial, name)), { recursive: true });
+      await writeFile(join(partial, name), data);
+    }
+    await rename(partial, directory).catch(() => rm(partial, { recursive: true }));
+  }
+  return directory;
+}
+
+/** Files of the layers of the image's first platform. The reader is as simple as the archives: our own, of short names and plain files. */
 async function layerFiles(layout: string): Promise<Map<string, Uint8Array>> {
   interface Document {
     readonly manifests?: readonly { readonly digest: string }[];
@@ -68,13 +85,15 @@ async function layerFiles(layout: string): Promise<Map<string, Uint8Array>> {
   let document = JSON.parse(await readFile(join(layout, 'index.json'), 'utf8')) as Document;
   while (document.layers === undefined)
     document = JSON.parse(String(await blob(document.manifests![0]!.digest))) as Document;
-  const archive = gunzipSync(await blob(document.layers[0]!.digest));
   const files = new Map<string, Uint8Array>();
-  for (let at = 0; archive[at] !== 0; ) {
-    const name = archive.toString('latin1', at, at + 100).replace(/\0.*$/, '');
-    const size = Number.parseInt(archive.toString('latin1', at + 124, at + 136), 8);
-    files.set(name, archive.subarray(at + 512, at + 512 + size));
-    at += 512 + Math.ceil(size / 512) * 512;
+  for (const { digest } of document.layers) {
+    const archive = gunzipSync(await blob(digest));
+    for (let at = 0; archive[at] !== 0; ) {
+      const name = archive.toString('latin1', at, at + 100).replace(/\0.*$/, '');
+      const size = Number.parseInt(archive.toString('latin1', at + 124, at + 136), 8);
+      files.set(name, archive.subarray(at + 512, at + 512 + size));
+      at += 512 + Math.ceil(size / 512) * 512;
+    }
   }
   return files;
 }
