@@ -7,7 +7,7 @@ import { tarIndexer } from '../../src/formats/tar/tar-index.ts';
 import { flatten, type LayerContent } from '../../src/oci/flatten.ts';
 import { unpackLayer } from '../../src/oci/layer.ts';
 import { nodePlatform } from '../../src/platform/node.ts';
-import type { Entry, Tree } from '../../src/tree/tree.ts';
+import { type Entry, type Tree, treeOf } from '../../src/tree/tree.ts';
 import { memorySource } from '../support/bytes.ts';
 import { tar } from '../support/tar.ts';
 import { FUZZ_RUNS, vectorLines } from '../support/vectors.ts';
@@ -212,6 +212,7 @@ test('flattening never escapes, loops or fails in another way than with invalid-
     fc.property(fc.array(fc.array(entry, { maxLength: 6 }), { maxLength: 3 }), (layers) => {
       try {
         const tree = flatten(layers.map((entries) => layerOf(entries)));
+        assert.deepEqual(tree, treeOf(tree.entries));
         for (const { path } of tree.entries) assert.ok(!path.split('/').includes('..') && !path.includes('.wh.'));
       } catch (error) {
         assert.ok(error instanceof ImagerError && error.code === 'invalid-input', String(error));
