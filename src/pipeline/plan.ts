@@ -8,6 +8,7 @@ import { type Bytes, ofSource, ofText } from '../bytes/bytes.ts';
 import { toHex } from '../bytes/field.ts';
 import { digest as digestOfBytes } from '../bytes/read.ts';
 import { type Digest, parseDigest } from '../bytes/units.ts';
+import { type ArgumentWarning, checkKernelArguments } from '../machineconfig/kernel-arguments.ts';
 import { checkNetworkDocument } from '../machineconfig/network-document.ts';
 import { META_KEYS } from '../meta/key.ts';
 import type { MetaValue } from '../meta/value.ts';
@@ -90,7 +91,6 @@ export async function planBuild(workplace: Workplace, request: PlanRequest, opti
     meta,
     extraArguments: profile.customization.extraKernelArgs,
   });
-  const argumentWarnings: { message: string; hint?: string }[] = [];
   const assets = placeAssets(request);
   const inputs = plannedInputs(assets);
   return {
@@ -106,7 +106,7 @@ export async function planBuild(workplace: Workplace, request: PlanRequest, opti
     warnings: [
       ...warnings,
       ...networkWarnings,
-      ...argumentWarnings.map(({ message, hint }) => (hint === undefined ? message : `${message} (${hint})`)),
+      ...checkKernelArguments(cmdline.text).map(argumentWarning),
       ...cmdline.warnings.map(({ message }) => message),
     ],
     unsupported: unsupportedReasons(profile),
@@ -132,6 +132,11 @@ export function planDigest(plan: Plan): Digest {
     cmdline: plan.cmdline,
   };
   return parseDigest(`sha256:${toHex(sha256(new TextEncoder().encode(JSON.stringify(identity))))}`);
+}
+
+function argumentWarning({ argument, message, hint }: ArgumentWarning): string {
+  const said = `kernel argument ${argument}: ${message}`;
+  return hint === undefined ? said : `${said} (${hint})`;
 }
 
 /** `raw` names the disk format where there is one. */
