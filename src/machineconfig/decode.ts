@@ -223,7 +223,7 @@ function range({ min, max }: IntegerType): string {
 
 function readDuration(node: ScalarNode): Reading {
   const scalar = resolveScalar(node);
-  if (scalar.type === 'integer' && scalar.value === 0n) return { value: 0n };
+  if ((scalar.type === 'integer' || scalar.type === 'float') && Number(scalar.value) === 0) return { value: 0n };
   const value = scalar.type === 'string' ? parseDuration(node.text) : undefined;
   if (value !== undefined) return { value };
   const isBare = /^[0-9]+$/.test(node.text);

@@ -129,12 +129,9 @@ function checkUnknownKey({ key, values }: KernelArgument): readonly ArgumentWarn
   if (!isOurs && meant === undefined) return [];
   const message = 'no argument the node knows';
   const hint = near === undefined ? {} : { hint: `did you mean ${near}?` };
-  return [{ argument: shownUnknown(key, values[0] ?? ''), message, ...hint }];
-}
-
-/** A mistyped key may be that of a secret. */
-function shownUnknown(key: string, value: string): string {
-  return /secret|token|key|inline|early/i.test(key) ? key : shown(key, value);
+  // A mistyped name may be that of a credential.
+  const isSecret = /secret|token|key/i.test(key) || (near !== undefined && RULES[near]?.secret === true);
+  return [{ argument: isSecret ? key : shown(key, values[0] ?? ''), message, ...hint }];
 }
 
 const PLATFORMS: readonly string[] = [

@@ -72,13 +72,13 @@ export interface YamlOptions extends YamlLimits {
 export interface YamlDocuments {
   readonly source: SourceText;
   readonly documents: readonly YamlNode[];
-  /** Errors only; with any, `documents` has what could still be read. */
+  /** Errors only. With any but repeated keys, `documents` is empty: what could be read would not be what is written. */
   readonly problems: readonly Problem[];
 }
 
 export interface FirstDocument {
   readonly source: SourceText;
-  /** Absent when the text has no document at all. */
+  /** Absent when the text has no document at all, or problems other than repeated keys. */
   readonly document?: YamlNode;
   readonly problems: readonly Problem[];
   /** Where something follows that belongs to a later document, which was not read. */
@@ -163,6 +163,8 @@ interface Reading {
   readonly anchors: Map<string, { readonly node: YamlNode; readonly size: number } | undefined>;
   /** Nodes so far, aliases counted with all they stand for. */
   size: number;
+  /** Something could not be read, so that the tree is not what is written. */
+  isDamaged: boolean;
   /** The first bracket or quote that nothing closes. */
   unclosed?: { readonly offset: number; readonly mark: string; readonly at: number };
   next?: Position;
@@ -193,6 +195,7 @@ function startReading(given: string, options: YamlOptions): Reading {
     positionOf: positions(text),
     anchors: new Map(),
     size: 0,
+    isDamaged: false,
   };
   if (given.length > limits.maxSize) {
     problem(reading, 0, 1, `${given.length} characters: want at most ${limits.maxSize}`);
@@ -219,6 +222,7 @@ function normalized(given: string): string {
 }
 
 function problem(reading: Reading, offset: number, length: number, message: string, hint?: string): void {
+  reading.isDamaged = true;
   if (reading.problems.length >= MAX_PROBLEMS) return;
   const position = reading.positionOf(offset);
   reading.problems.push({ severity: 'error', position, length, message, ...(hint === undefined ? {} : { hint }) });
@@ -242,7 +246,7 @@ function readStream(reading: Reading, firstOnly: boolean): YamlNode[] {
       if (error !== undefined) {
         // What the parser says after its first complaint is mostly about its own recovery.
         if (reading.problems.length === 0) syntaxProblem(reading, error.code, error.message, error.pos);
-        return documents;
+        return [];
       }
       if (document.contents === null) continue;
       documents.push(convert(reading, document.contents as Node));
@@ -251,7 +255,7 @@ function readStream(reading: Reading, firstOnly: boolean): YamlNode[] {
     if (!(error instanceof LimitExceeded)) throw error;
     problem(reading, error.offset, 1, error.message);
   }
-  return documents;
+  return reading.isDamaged ? [] : documents;
 }
 
 /** Tokens of the stream, or of its first document, checked for nesting before anything recursive sees them. */
