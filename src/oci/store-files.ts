@@ -4,7 +4,7 @@
  */
 import { ofSource } from '../bytes/bytes.ts';
 import { CHUNK_SIZE, chunks } from '../bytes/read.ts';
-import type { Digest } from '../bytes/units.ts';
+import { type Digest, MIB } from '../bytes/units.ts';
 import { ImagerError } from '../errors.ts';
 import type { Chunks, Files, NewFile, Source } from '../platform/types.ts';
 
@@ -93,15 +93,24 @@ export async function replaceFile(files: Files, paths: StorePaths, path: string,
   }
 }
 
+/** Bytes after which a file goes to the disk while more is written, so that the sync at the end does not wait for all of it. */
+const SYNC_STEP: number = 32 * MIB;
+
 /** Appends chunks to a file with one write under way while the next chunk is made. */
 export class Appender {
   readonly #file: NewFile;
   #position: number;
   #writing: Promise<void> = Promise.resolve();
+  /** The sync under way, and up to where one was started. */
+  #syncing: Promise<void> | undefined;
+  #synced: number;
+  /** Linux tells a failed sync once, so it is kept. */
+  #failure: { readonly error: unknown } | undefined;
 
   constructor(file: NewFile, position = 0) {
     this.#file = file;
     this.#position = position;
+    this.#synced = position;
   }
 
   get path(): string {
@@ -120,17 +129,33 @@ export class Appender {
     // Reported by the next call; without this it would count as unhandled until then.
     this.#writing.catch(() => undefined);
     this.#position += chunk.length;
+    if (this.#syncing === undefined && this.#position - this.#synced >= SYNC_STEP) this.#startSync();
   }
 
   async sync(): Promise<void> {
     await this.#writing;
+    await this.#syncing;
+    if (this.#failure !== undefined) throw this.#failure.error;
     await this.#file.sync();
   }
 
   /** Closes the file; whatever failed before is not reported again. */
   async close(): Promise<void> {
     await this.#writing.catch(() => undefined);
+    await this.#syncing;
     await this.#file.close();
+  }
+
+  #startSync(): void {
+    this.#synced = this.#position;
+    this.#syncing = this.#file.sync().then(
+      () => {
+        this.#syncing = undefined;
+      },
+      (error: unknown) => {
+        this.#failure = { error };
+      },
+    );
   }
 }
 
