@@ -1,7 +1,7 @@
 /** Where a node gets its configuration: `talos.config*` and `siderolink.api` (spec machine-config 6). */
 import { isMistake, type Mistake } from './address.ts';
 import { firstValue, type KernelArgument, valuesOf } from './command-line.ts';
-import { formatQuery, formatUrl, type ParsedUrl, parseQuery, parseUrl, splitHostPort } from './url.ts';
+import { formatQuery, formatUrl, parseQuery, parseUrl, splitHostPort } from './url.ts';
 
 /** Names that `${name}` stands for in a query value of `talos.config`, in any letter case. */
 export const CONFIG_URL_VARIABLES: readonly string[] = ['uuid', 'serial', 'mac', 'hostname', 'code'];
@@ -26,15 +26,9 @@ export function fillConfigUrl(text: string, machine: Readonly<Record<string, str
   return { url: formatUrl({ ...url, query: formatQuery(query) }), missing };
 }
 
-/** The variables the node would wait for. */
-export function configUrlVariables(url: ParsedUrl): readonly string[] {
-  const query = parseQuery(url.query);
-  return CONFIG_URL_VARIABLES.filter((name) => usesVariable(query, name));
-}
-
 function usesVariable(query: ReadonlyMap<string, readonly string[]>, name: string): boolean {
   return [...query].some(
-    ([key, values]) => isBareUuid(key, values, name) || values.some((value) => pattern(name).test(value)),
+    ([key, values]) => isBareUuid(key, values, name) || values.some((value) => value.search(pattern(name)) >= 0),
   );
 }
 
@@ -53,8 +47,12 @@ function isBareUuid(key: string, values: readonly string[], name: string): boole
 }
 
 function pattern(name: string): RegExp {
-  return new RegExp(`\\$\\{${name}\\}`, 'gi');
+  return PATTERNS.get(name) ?? /$^/;
 }
+
+const PATTERNS: ReadonlyMap<string, RegExp> = new Map(
+  CONFIG_URL_VARIABLES.map((name) => [name, new RegExp(`\\$\\{${name}\\}`, 'gi')]),
+);
 
 export interface OauthSettings {
   readonly clientId: string;

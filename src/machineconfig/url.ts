@@ -79,7 +79,10 @@ export function parseQuery(query: string): Map<string, string[]> {
     const key = unescaped(equals < 0 ? pair : pair.slice(0, equals), 'query');
     const value = unescaped(equals < 0 ? '' : pair.slice(equals + 1), 'query');
     if (key === undefined || value === undefined) continue;
-    values.set(fromBytes(key), [...(values.get(fromBytes(key)) ?? []), fromBytes(value)]);
+    const name = fromBytes(key);
+    const known = values.get(name);
+    if (known === undefined) values.set(name, [fromBytes(value)]);
+    else known.push(fromBytes(value));
   }
   return values;
 }

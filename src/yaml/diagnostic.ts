@@ -88,7 +88,10 @@ export function nearName(name: string, candidates: Iterable<string>): string | u
   let best: string | undefined;
   let bestDistance = limit + 1;
   for (const candidate of candidates) {
-    const distance = editDistance(plain, plainName(candidate));
+    const other = plainName(candidate);
+    // As many changes as the lengths differ by are needed at least.
+    if (Math.abs(other.length - plain.length) >= bestDistance) continue;
+    const distance = editDistance(plain, other);
     if (distance < bestDistance) {
       best = candidate;
       bestDistance = distance;
