@@ -95,7 +95,8 @@ function checkArgument(argument: KernelArgument): readonly ArgumentWarning[] {
   }
   if (rule.once === true && new Set(values).size > 1) {
     const message = `${values.length} values: the node reads the first only`;
-    warnings.push({ argument: shown(key, values[0] ?? ''), message });
+    const hint = `"-${key}" before a new value takes away the ones there are`;
+    warnings.push({ argument: shown(key, values[0] ?? ''), message, hint });
   }
   return warnings;
 }
