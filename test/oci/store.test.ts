@@ -148,7 +148,11 @@ test('without a network images are found by name and by digest, for their platfo
 });
 
 const WRONG: Readonly<Record<string, (blob: Uint8Array) => Uint8Array>> = {
-  'a turned bit': (blob) => Uint8Array.from(blob, (byte, index) => (index === 700_000 % blob.length ? byte ^ 1 : byte)),
+  'a turned bit': (blob) => {
+    const turned = Buffer.from(blob);
+    turned[700_000 % blob.length]! ^= 1;
+    return turned;
+  },
   'another blob of the same size': (blob) => randomBytes(blob.length, 3),
   'bytes behind the end': (blob) => Buffer.concat([blob, Buffer.from('x')]),
 };
