@@ -3,16 +3,22 @@
  * milliseconds so. First line: SHA-256 of the rest in hexadecimal, so that a damaged file is noticed and made again.
  */
 import { fromHex, joinMemory, toHex } from '../bytes/field.ts';
+import { type Digest, parseDigest } from '../bytes/units.ts';
 import { invalid } from '../errors.ts';
 import type { TarAttributes, TarEntry } from '../formats/tar/entry.ts';
 import type { SparsePart } from '../formats/tar/sparse.ts';
 import type { Hasher } from './digest-check.ts';
 
 export interface LayerIndex {
+  /** Digest of the plain layer. */
+  readonly diffId: Digest;
   /** Of the plain layer, bytes. */
   readonly size: number;
   readonly entries: readonly TarEntry[];
 }
+
+/** Of an index file, bytes: a million entries with long names. */
+export const INDEX_LIMIT: number = 2 ** 29;
 
 /** Counted up when the columns change: an index of another version is made again. */
 const VERSION = 1;
@@ -32,6 +38,7 @@ const LETTERS = new Map(Object.entries(KINDS).map(([letter, kind]) => [kind, let
 /** Values most entries lack are by entry number. */
 interface Columns {
   readonly version: number;
+  readonly diffId: Digest;
   readonly size: number;
   /** One letter per entry. */
   readonly kinds: string;
@@ -51,9 +58,10 @@ interface Columns {
   readonly xattrs: Record<string, Record<string, string>>;
 }
 
-export function encodeLayerIndex(hasher: Hasher, { size, entries }: LayerIndex): Uint8Array {
+export function encodeLayerIndex(hasher: Hasher, { diffId, size, entries }: LayerIndex): Uint8Array {
   const columns: Columns = {
     version: VERSION,
+    diffId,
     size,
     kinds: entries.map(({ kind }) => LETTERS.get(kind)!).join(''),
     names: entries.map(({ name }) => name),
@@ -88,7 +96,7 @@ export function decodeLayerIndex(hasher: Hasher, data: Uint8Array): LayerIndex |
   if (data[64] !== 0x0a || new TextDecoder().decode(data.subarray(0, 64)) !== checksum(hasher, text)) return undefined;
   const columns = JSON.parse(new TextDecoder().decode(text)) as Columns;
   if (columns.version !== VERSION) return undefined;
-  return { size: columns.size, entries: entriesOf(columns) };
+  return { diffId: parseDigest(columns.diffId), size: columns.size, entries: entriesOf(columns) };
 }
 
 function checksum(hasher: Hasher, text: Uint8Array): string {

@@ -3,7 +3,7 @@ import type { Digest } from '../bytes/units.ts';
 import type { Platform as Machine } from '../platform/types.ts';
 import { digestOf } from './digest-check.ts';
 import type { Platform } from './image-source.ts';
-import { layersOf } from './layer.ts';
+import { type ImageLayer, layersOf } from './layer.ts';
 import { MANIFEST_LIMIT, parseImageConfig, parseManifest } from './manifest.ts';
 import { INDEX_TYPES } from './media-types.ts';
 import { blobPath, type StorePaths } from './store-files.ts';
@@ -12,8 +12,7 @@ import { listReferences, type Reference } from './store-references.ts';
 export interface ImageContents {
   /** With the size each must have; indexes, manifest, config, layers. */
   readonly blobs: ReadonlyMap<Digest, number>;
-  /** Digests of the plain layers. */
-  readonly diffIds: ReadonlySet<Digest>;
+  readonly layers: readonly ImageLayer[];
 }
 
 /** As deep as indexes may nest when they are resolved. */
@@ -37,7 +36,7 @@ export async function imageContents(
     const config = await document(machine, paths, manifest.config.digest);
     if (config === undefined) return undefined;
     const layers = layersOf(manifest, parseImageConfig(config, 'config'), 'image');
-    return { blobs, diffIds: new Set(layers.map(({ diffId }) => diffId)) };
+    return { blobs, layers };
   } catch {
     return undefined;
   }

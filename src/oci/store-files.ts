@@ -12,7 +12,7 @@ import type { Chunks, Files, NewFile, Source } from '../platform/types.ts';
 export interface StorePaths {
   readonly root: string;
   readonly blobs: string;
-  /** Per plain layer its index, and the layer itself unless it is a blob already. */
+  /** Per layer its index, and its plain form unless that is the blob itself. */
   readonly layers: string;
   readonly references: string;
   readonly derived: string;
@@ -47,8 +47,9 @@ export function plainPath(paths: StorePaths, digest: Digest, diffId: Digest): st
   return digest === diffId ? blobPath(paths, digest) : `${paths.layers}/${hexOf(diffId)}.tar`;
 }
 
-export function layerIndexPath(paths: StorePaths, diffId: Digest): string {
-  return `${paths.layers}/${hexOf(diffId)}.index`;
+/** By the blob, not by its plain form: that this blob unpacks to that form is what the index vouches for. */
+export function layerIndexPath(paths: StorePaths, digest: Digest): string {
+  return `${paths.layers}/${hexOf(digest)}.index`;
 }
 
 /** Names tried before giving up; each failed one is a writer at work or one that was killed. */

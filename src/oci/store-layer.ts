@@ -6,7 +6,7 @@ import type { Chunks, Hash, Platform as Machine, NewFile } from '../platform/typ
 import { checkDigest, finishDigest, sizeError } from './digest-check.ts';
 import type { ImageSource } from './image-source.ts';
 import { type ImageLayer, UNPACK_LIMITS, type UnpackLimits, unpackLayer } from './layer.ts';
-import { decodeLayerIndex, encodeLayerIndex, type LayerIndex } from './layer-index.ts';
+import { decodeLayerIndex, encodeLayerIndex, INDEX_LIMIT, type LayerIndex } from './layer-index.ts';
 import { receive, throwIfCanceled } from './receive.ts';
 import {
   Appender,
@@ -20,9 +20,6 @@ import {
   replaceFile,
   type StorePaths,
 } from './store-files.ts';
-
-/** Of an index file, bytes: a million entries with long names. */
-const INDEX_LIMIT = 2 ** 29;
 
 export interface LayerOptions {
   readonly signal?: AbortSignal;
@@ -38,7 +35,7 @@ export async function findLayer(
   { descriptor, diffId }: ImageLayer,
 ): Promise<LayerIndex | undefined> {
   const { digest, size } = descriptor;
-  const indexPath = layerIndexPath(paths, diffId);
+  const indexPath = layerIndexPath(paths, digest);
   const [blob, plain, indexInfo] = await Promise.all([
     files.info(blobPath(paths, digest)),
     files.info(plainPath(paths, digest, diffId)),
@@ -46,7 +43,7 @@ export async function findLayer(
   ]);
   if (blob?.size !== size || plain === undefined || indexInfo === undefined) return undefined;
   const index = decodeLayerIndex({ hash }, await files.read(indexPath, INDEX_LIMIT));
-  return index?.size === plain.size ? index : undefined;
+  return index?.size === plain.size && index.diffId === diffId ? index : undefined;
 }
 
 /**
@@ -209,7 +206,7 @@ async function storeFrom(
     if (blob.size !== descriptor.size) throw sizeError(what, blob.size, descriptor.size);
     checkDigest(blob.digest(), descriptor.digest, what);
     if ('failure' in unpacked) throw withContext(what, unpacked.failure);
-    if (plain !== undefined) checkDigest(unpacked.digest, diffId, `${what}, uncompressed`);
+    if (plain !== undefined) checkDigest(unpacked.index.diffId, diffId, `${what}, uncompressed`);
     await Promise.all([input.commit(), plain?.sync()]);
     if (plain !== undefined) {
       await plain.close();
@@ -217,7 +214,7 @@ async function storeFrom(
     }
     // Last: an index says that the plain layer is whole.
     const index = encodeLayerIndex(machine, unpacked.index);
-    await replaceFile(files, paths, layerIndexPath(paths, diffId), index);
+    await replaceFile(files, paths, layerIndexPath(paths, descriptor.digest), index);
   } catch (error) {
     // The decoder may have asked for a chunk that is still on its way: it must have come before the file changes hands.
     failed.abort();
@@ -232,7 +229,7 @@ async function storeFrom(
   }
 }
 
-type Unpacked = { readonly index: LayerIndex; readonly digest: Digest } | { readonly failure: unknown };
+type Unpacked = { readonly index: LayerIndex } | { readonly failure: unknown };
 
 /** Unpacks, hashes, indexes and writes. A layer that cannot be read is a value: the blob's digest is more telling. */
 async function unpackInto(
@@ -253,8 +250,8 @@ async function unpackInto(
       indexer.push(chunk);
       await plain?.append(chunk);
     }
-    const digest = plain === undefined ? descriptor.digest : finishDigest(hash);
-    return { index: { size, entries: indexer.finish() }, digest };
+    const diffId = plain === undefined ? descriptor.digest : finishDigest(hash);
+    return { index: { diffId, size, entries: indexer.finish() } };
   } catch (failure) {
     if (failure instanceof ImagerError && failure.code === 'invalid-input') return { failure };
     throw failure;

@@ -4,12 +4,11 @@
  */
 
 import { checkSize } from '../bytes/bytes.ts';
-import type { Digest } from '../bytes/units.ts';
 import type { Platform as Machine } from '../platform/types.ts';
 import { throwIfCanceled } from './receive.ts';
 import { imageContents } from './store-contents.ts';
 import { derivedPath, readDerivedRecord } from './store-derived.ts';
-import { blobPath, hexOf, layerIndexPath, type StorePaths } from './store-files.ts';
+import { blobPath, layerIndexPath, plainPath, type StorePaths } from './store-files.ts';
 import { listReferences, type Reference, writeIndex } from './store-references.ts';
 
 /** Seconds. A pull marks what it uses and what it brings in, and takes less than this. */
@@ -72,9 +71,9 @@ async function neededFiles(machine: Machine, paths: StorePaths): Promise<Set<str
   for (const { reference } of await listReferences(machine, paths)) {
     const contents = reference && (await imageContents(machine, paths, reference));
     for (const digest of contents?.blobs.keys() ?? []) needed.add(blobPath(paths, digest));
-    for (const diffId of contents?.diffIds ?? []) {
-      needed.add(layerIndexPath(paths, diffId));
-      needed.add(plainLayerPath(paths, diffId));
+    for (const { descriptor, diffId } of contents?.layers ?? []) {
+      needed.add(layerIndexPath(paths, descriptor.digest));
+      needed.add(plainPath(paths, descriptor.digest, diffId));
     }
   }
   for (const name of await machine.files.list(paths.derived)) {
@@ -84,10 +83,6 @@ async function neededFiles(machine: Machine, paths: StorePaths): Promise<Set<str
     if (record !== undefined) needed.add(derivedPath(paths, record.digest));
   }
   return needed;
-}
-
-function plainLayerPath(paths: StorePaths, diffId: Digest): string {
-  return `${paths.layers}/${hexOf(diffId)}.tar`;
 }
 
 async function sweepFolder(

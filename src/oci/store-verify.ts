@@ -5,11 +5,11 @@ import { ImagerError } from '../errors.ts';
 import { indexTarBytes } from '../formats/tar/tar-index.ts';
 import type { Platform as Machine } from '../platform/types.ts';
 import { finishDigest } from './digest-check.ts';
-import { encodeLayerIndex } from './layer-index.ts';
+import { decodeLayerIndex, encodeLayerIndex, INDEX_LIMIT } from './layer-index.ts';
 import { throwIfCanceled } from './receive.ts';
 import { imageContents } from './store-contents.ts';
 import { derivedPath, readDerivedRecord } from './store-derived.ts';
-import { blobPath, fileChunks, type StorePaths } from './store-files.ts';
+import { blobPath, fileChunks, plainPath, type StorePaths } from './store-files.ts';
 import { indexText, listReferences, type Reference, referencePath, writeIndex } from './store-references.ts';
 
 export interface VerifyOptions {
@@ -142,15 +142,16 @@ async function checkPlainLayer(check: Check, path: string, name: string): Promis
 /** By making it again. */
 async function checkLayerIndex(check: Check, path: string, name: string): Promise<void> {
   const { machine, paths } = check;
-  const diffId = digestNamed(name.replace(/\.index$/, ''));
-  const own = path.replace(/index$/, 'tar');
-  const plain = (await machine.files.info(own)) === undefined ? blobPath(paths, diffId) : own;
+  const digest = digestNamed(name.replace(/\.index$/, ''));
+  const found = await machine.files.read(path, INDEX_LIMIT);
+  check.bytes += found.length;
+  const index = decodeLayerIndex(machine, found);
+  if (index === undefined) return damaged(check, path, 'not readable');
+  const plain = plainPath(paths, digest, index.diffId);
   if ((await machine.files.info(plain)) === undefined) return damaged(check, path, 'an index without its layer');
   const bytes = ofSource(await machine.files.source(plain));
-  const want = encodeLayerIndex(machine, { size: bytes.size, entries: await indexTarBytes(bytes) });
-  const found = await machine.files.read(path, want.length + 1);
-  check.bytes += found.length;
-  if (!sameBytes(found, want)) await damaged(check, path, 'not the index of its layer');
+  const made = { diffId: index.diffId, size: bytes.size, entries: await indexTarBytes(bytes) };
+  if (!sameBytes(found, encodeLayerIndex(machine, made))) await damaged(check, path, 'not the index of its layer');
 }
 
 function sameBytes(a: Uint8Array, b: Uint8Array): boolean {

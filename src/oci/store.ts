@@ -314,7 +314,7 @@ async function bringIn(
   const { digest, size } = descriptor;
   if ((await findLayer(machine, paths, layer)) !== undefined) {
     // No image may have needed these for long; from now on they are young, and a prune at work leaves them.
-    const kept = [blobPath(paths, digest), plainPath(paths, digest, diffId), layerIndexPath(paths, diffId)];
+    const kept = [blobPath(paths, digest), plainPath(paths, digest, diffId), layerIndexPath(paths, digest)];
     for (const path of kept) await markUse(machine, path);
     return;
   }

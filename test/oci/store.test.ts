@@ -247,20 +247,29 @@ test('a pull that waits for another one takes over when that is stopped', async 
 });
 
 test('layers that are not what the config says are refused', async (t) => {
-  const wrong = JSON.parse(Buffer.from(IMAGE.blobs[0]!).toString()) as { rootfs: { diff_ids: string[] } };
-  wrong.rootfs.diff_ids[1] = wrong.rootfs.diff_ids[2]!;
-  const config = Buffer.from(JSON.stringify(wrong));
-  const manifest = JSON.parse(Buffer.from(IMAGE.manifest).toString()) as { config: object };
-  manifest.config = { ...manifest.config, digest: digestOf(config), size: config.length };
-  const image = {
-    ...IMAGE,
-    manifest: Buffer.from(JSON.stringify(manifest)),
-    blobs: [config, ...IMAGE.blobs.slice(1)],
-  };
+  const image = withDiffIds(IMAGE, (diffIds) => diffIds.splice(1, 1, diffIds[2]!));
   const one = await bench(t, image);
   await assert.rejects(one.pull(), { code: 'verification', message: /uncompressed: its content has digest/ });
   assert.deepEqual(await one.files('references'), []);
   assert.equal(await one.store.find('registry.example/a:latest', AMD64), undefined);
+});
+
+/** `image` with other diff ids in its config. */
+function withDiffIds(image: TestImage, change: (diffIds: string[]) => void): TestImage {
+  const parsed = JSON.parse(Buffer.from(image.blobs[0]!).toString()) as { rootfs: { diff_ids: string[] } };
+  change(parsed.rootfs.diff_ids);
+  const config = Buffer.from(JSON.stringify(parsed));
+  const manifest = JSON.parse(Buffer.from(image.manifest).toString()) as { config: object };
+  manifest.config = { ...manifest.config, digest: digestOf(config), size: config.length };
+  return { ...image, manifest: Buffer.from(JSON.stringify(manifest)), blobs: [config, ...image.blobs.slice(1)] };
+}
+
+test('a layer that is here does not pass for another one that is here', async (t) => {
+  const one = await bench(t);
+  await one.pull();
+  const swapped = testSource(withDiffIds(IMAGE, (diffIds) => diffIds.splice(1, 2, diffIds[2]!, diffIds[1]!)));
+  await assert.rejects(one.store.pull(swapped, 'latest', { platform: AMD64 }), { code: 'verification' });
+  await assertWhole(await one.pull());
 });
 
 test('damaged or missing parts beside a blob are made again from it, without the source', async (t) => {
