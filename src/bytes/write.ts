@@ -125,7 +125,7 @@ export function answerRange(
 }
 
 function parseRange(header: string, size: number): [number, number] | 'whole' | 'none' {
-  const match = /^bytes=\s*(\d*)-(\d*)\s*$/.exec(header);
+  const match = /^bytes=\s*(\d*)-(\d*)\s*$/i.exec(header);
   if (match === null) return 'whole';
   const [, first, last] = match;
   if (first === '' && last === '') return 'whole';

@@ -5,5 +5,6 @@ export interface Artifact {
   /** File name, as upstream names it. */
   readonly name: string;
   readonly mediaType: string;
+  /** Nothing of it is read before somebody writes, streams or hashes it. */
   readonly bytes: Bytes;
 }

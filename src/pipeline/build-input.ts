@@ -1,5 +1,5 @@
 import type { FinalProfile } from '../profiles/resolve.ts';
-import type { Assets } from './assets.ts';
+import type { Assets } from './acquire.ts';
 import type { Workplace } from './workplace.ts';
 
 /** Everything the builder of an output kind may use. */

@@ -2,8 +2,8 @@
 import { type Bytes, ofText } from '../bytes/bytes.ts';
 import { ImagerError } from '../errors.ts';
 import type { OutputKind } from '../profiles/profile.ts';
+import { acquireAssets, type PinnedInputs } from './acquire.ts';
 import type { Artifact } from './artifact.ts';
-import { acquireAssets } from './assets.ts';
 import type { BuildInput } from './build-input.ts';
 import { isoOf } from './iso.ts';
 import type { Plan, PlanRequest } from './plan.ts';
@@ -16,30 +16,39 @@ interface KindRow {
 }
 
 const KINDS = {
-  iso: { mediaType: 'application/vnd.efi.iso', build: isoOf },
-  uki: {
-    mediaType: 'application/vnd.microsoft.portable-executable',
-    build: async (input) => (await ukiOf(input)).bytes,
-  },
+  // The two names are what UEFI firmware tells by how to start it; IANA's spelling of the first, with a dot, it does not know.
+  iso: { mediaType: 'application/vnd.efi-iso', build: isoOf },
+  uki: { mediaType: 'application/efi', build: async (input) => (await ukiOf(input)).bytes },
   kernel: { mediaType: 'application/octet-stream', build: kernelOf },
   initramfs: { mediaType: 'application/octet-stream', build: ({ assets }) => assets.file('initramfs') },
   cmdline: { mediaType: 'text/plain; charset=utf-8', build: ({ cmdline }) => ofText(cmdline) },
 } as const satisfies Partial<Record<OutputKind, KindRow>>;
 
 /**
- * Builds what `plan` decided for `request`; with a resolved plan exactly its inputs are used. Nothing is written: the result refers to the
- * store and to the user's files. Throws `unsupported`, and what acquiring and laying out throw.
+ * Builds what `plan` decided for `request`. With a resolved plan exactly its inputs are used, whatever names or paths lead to by now. Nothing is
+ * written: the bytes refer to the store and to the user's files. Throws `unsupported`, `verification` for an input that changed since it was
+ * planned, and what acquiring and laying out throw.
+ *
+ * @example
+ * const artifact = await build(workplace, request, plan);
+ * await writeArtifact(workplace.platform, artifact, '_out');
  */
 export async function build(workplace: Workplace, request: PlanRequest, plan: Plan): Promise<Artifact> {
   const { profile, epoch } = request;
-  const { kind } = profile.output;
-  const [reason] = plan.unsupported;
-  if (reason !== undefined || !(kind in KINDS)) throw new ImagerError('unsupported', reason ?? `output kind ${kind}`);
-  const { mediaType, build: buildKind } = KINDS[kind as keyof typeof KINDS];
-  const pinned = plan.inputs.find(({ role }) => role === 'imager-image')?.digest ?? undefined;
-  const assets = await acquireAssets(workplace, request, pinned);
+  const { mediaType, build: buildKind } = rowFor(profile.output.kind, plan);
+  const assets = await acquireAssets(workplace, request, pinnedBy(plan));
   const bytes = await buildKind({ workplace, profile, epoch, cmdline: plan.cmdline, assets });
   return { name: plan.outputs[0]!.path, mediaType, bytes };
+}
+
+function rowFor(kind: OutputKind, { unsupported: [reason] }: Plan): KindRow {
+  const row = Object.hasOwn(KINDS, kind) ? KINDS[kind as keyof typeof KINDS] : undefined;
+  if (row === undefined || reason !== undefined) throw new ImagerError('unsupported', reason ?? `output kind ${kind}`);
+  return row;
+}
+
+function pinnedBy({ inputs }: Plan): PinnedInputs {
+  return new Map(inputs.flatMap(({ role, digest }) => (digest === null ? [] : [[role, digest]])));
 }
 
 async function kernelOf(input: BuildInput): Promise<Bytes> {

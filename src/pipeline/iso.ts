@@ -7,9 +7,11 @@ import { ImagerError } from '../errors.ts';
 import { buildIso, type IsoParts } from '../iso/build.ts';
 import { isoGenerator } from '../iso/generator.ts';
 import type { BiosGrub, EfiGrub, KernelParts, SystemdBoot } from '../iso/parts.ts';
-import { subtree, type Tree } from '../tree/tree.ts';
-import { type GrubFiles, isoChoice } from './assets.ts';
+import type { Architecture } from '../profiles/profile.ts';
+import { children, subtree, type Tree } from '../tree/tree.ts';
+import { isoChoice } from './asset-places.ts';
 import type { BuildInput } from './build-input.ts';
+import type { GrubFiles } from './grub-files.ts';
 import { inspectedKernel, systemdBootOf, ukiOf } from './uki.ts';
 import { openWorkplaceStore, type Workplace } from './workplace.ts';
 
@@ -62,18 +64,27 @@ async function hybridBios({ workplace, profile, assets }: BuildInput): Promise<B
   return profile.arch === 'arm64' ? undefined : biosGrub(workplace, assets.grub!);
 }
 
-/** As grub-mkrescue does: every platform there is, whatever the target architecture. */
+/** Platforms that start machines of an architecture. */
+const STARTERS = {
+  amd64: ['i386-pc', 'x86_64-efi'],
+  arm64: ['arm64-efi'],
+} as const satisfies Record<Architecture, readonly GrubPlatform[]>;
+
+/** As grub-mkrescue does: every platform there is, whatever the target; but one of them must start it. */
 async function everyGrub({
   workplace,
+  profile,
   epoch,
   assets,
 }: BuildInput): Promise<{ readonly bios?: BiosGrub; readonly efi: readonly EfiGrub[] }> {
   const grub = assets.grub!;
+  const starters = STARTERS[profile.arch];
+  if (!starters.some((platform) => hasPlatform(grub, platform))) throw missingPlatform(grub, starters.join(' or '));
   const efi: EfiGrub[] = [];
   for (const platform of ['x86_64-efi', 'arm64-efi'] as const) {
-    if (grub.platforms.byPath.has(platform)) efi.push(await efiGrub(workplace, grub, platform, epoch));
+    if (hasPlatform(grub, platform)) efi.push(await efiGrub(workplace, grub, platform, epoch));
   }
-  return grub.platforms.byPath.has('i386-pc') ? { bios: await biosGrub(workplace, grub), efi } : { efi };
+  return hasPlatform(grub, 'i386-pc') ? { bios: await biosGrub(workplace, grub), efi } : { efi };
 }
 
 async function biosGrub(workplace: Workplace, grub: GrubFiles): Promise<BiosGrub> {
@@ -91,10 +102,18 @@ async function efiGrub(workplace: Workplace, grub: GrubFiles, platform: EfiPlatf
   return { platform, files, core };
 }
 
-function platformFiles({ platforms }: GrubFiles, platform: GrubPlatform): Tree {
-  if (platforms.byPath.get(platform)?.kind === 'directory') return subtree(platforms, platform);
-  const found = platforms.entries.filter(({ path }) => path !== '' && !path.includes('/')).map(({ path }) => path);
-  throw new ImagerError('dependency', `GRUB platform ${platform}: not among ${found.join(', ') || 'nothing'}`, {
+function platformFiles(grub: GrubFiles, platform: GrubPlatform): Tree {
+  if (!hasPlatform(grub, platform)) throw missingPlatform(grub, platform);
+  return subtree(grub.platforms, platform);
+}
+
+function hasPlatform({ platforms }: GrubFiles, platform: GrubPlatform): boolean {
+  return platforms.byPath.get(platform)?.kind === 'directory';
+}
+
+function missingPlatform({ platforms }: GrubFiles, wanted: string): ImagerError {
+  const found = children(platforms, '').map(({ path }) => path);
+  return new ImagerError('dependency', `GRUB platform ${wanted}: not among ${found.join(', ') || 'nothing'}`, {
     hint: 'the imager image has it; name another directory with --grub-dir',
   });
 }
@@ -102,7 +121,10 @@ function platformFiles({ platforms }: GrubFiles, platform: GrubPlatform): Tree {
 /** Raised when a core image of the same modules comes out differently. */
 const CORE_REVISION = 1;
 
-/** Composing takes a few tenths of a second, reading back a millisecond. A directory of the user's may change, so nothing is kept of it. */
+/**
+ * A core image out of the store, where it is kept: composing takes a few tenths of a second, reading back a millisecond. Of a directory of the user's,
+ * which may change, nothing is kept.
+ */
 async function kept(
   workplace: Workplace,
   { identity }: GrubFiles,

@@ -1,38 +1,34 @@
 /**
  * `Plan`: a build in which everything is decided: what goes in (by digest), what it is told, what comes out. It is JSON, so that it
- * can be shown, stored and compared; the digest of a resolved plan names its output.
+ * can be shown, stored and compared; `planDigest` names what comes out of it.
  */
-import { sha256 } from '@noble/hashes/sha2.js';
-import { buildCmdline } from '../boot/cmdline.ts';
-import { type Bytes, ofSource, ofText } from '../bytes/bytes.ts';
-import { toHex } from '../bytes/field.ts';
-import { digest as digestOfBytes } from '../bytes/read.ts';
-import { type Digest, parseDigest } from '../bytes/units.ts';
+import { buildCmdline, type Cmdline } from '../boot/cmdline.ts';
+import type { Digest } from '../bytes/units.ts';
 import { type ArgumentWarning, checkKernelArguments } from '../machineconfig/kernel-arguments.ts';
 import { checkNetworkDocument } from '../machineconfig/network-document.ts';
 import { META_KEYS } from '../meta/key.ts';
 import type { MetaValue } from '../meta/value.ts';
-import { hostsOf } from '../oci/mirrors.ts';
-import { parseReference } from '../oci/reference.ts';
 import { artifactFileName } from '../profiles/output-name.ts';
 import type { OutputKind, Profile } from '../profiles/profile.ts';
 import type { FinalProfile } from '../profiles/resolve.ts';
-import { treeOfDirectory } from '../tree/directory.ts';
-import { type AssetSource, formatAssetSource } from './asset-source.ts';
-import { type AssetPlaces, type AssetRole, type AssetWishes, placeAssets } from './assets.ts';
+import { parseTalosVersion } from '../profiles/talos-version.ts';
+import { checkOnMachine } from './acquire.ts';
+import { type AssetPlaces, type AssetWishes, type InputRole, placeAssets } from './asset-places.ts';
+import { formatAssetSource } from './asset-source.ts';
+import { checkEpoch } from './epoch.ts';
+import { hostsOfImage, resolveImagerImage } from './imager-image.ts';
+import { digestOfPlace } from './input-digest.ts';
+import { jsonOfMapping } from './json-of-mapping.ts';
 import { unsupportedReasons } from './unsupported.ts';
-import { isRemote, locateImage, notInStore, openWorkplaceStore, type Workplace } from './workplace.ts';
-
-/** Raised when the same plan gives other bytes: part of every plan digest. */
-const LAYOUT_REVISION = 1;
+import type { Workplace } from './workplace.ts';
 
 export interface PlannedInput {
-  /** `imager-image` brings every asset that no path names. */
-  readonly role: AssetRole | 'imager-image';
-  /** As given: a registry reference, `oci:DIR`, ... */
+  readonly role: InputRole;
+  /** Of an image, as given: a registry reference, `oci:DIR`, ... */
   readonly reference?: string;
+  /** Of a file or directory on this machine. */
   readonly path?: string;
-  /** Of the image's manifest, or of the file; null in a plan that was not resolved. */
+  /** Of the image's manifest for the architecture, or of the content; null in a plan that was not resolved. */
   readonly digest: Digest | null;
 }
 
@@ -40,9 +36,11 @@ export interface PlannedOutput {
   /** File name within the output directory. */
   readonly path: string;
   readonly kind: OutputKind;
+  /** What it is packed into (`raw`, `.zst`, ...); the disk format of an image. */
   readonly format: string;
 }
 
+/** A build in which everything is decided, as JSON. */
 export interface Plan {
   /** As finalised. */
   readonly profile: Profile;
@@ -60,7 +58,7 @@ export interface Plan {
 }
 
 export interface PlanRequest extends AssetWishes {
-  /** Seconds since 1970, 0..2^32-1. */
+  /** Seconds since 1970, 0..2^32-1: the time of everything in the output. */
   readonly epoch: number;
   /** Names for META values in messages, by key: the file they came from. */
   readonly metaOrigins?: ReadonlyMap<number, string>;
@@ -74,37 +72,32 @@ export interface PlanOptions {
 }
 
 /**
- * Decides everything a build needs and checks all that can be checked before a layer is fetched. Throws `invalid-input` for META values
- * and arguments that cannot work, and when resolving what locating and asking for manifests throws.
+ * Decides everything a build needs, and checks all that can be checked before a layer is fetched. Throws `invalid-input` for an epoch, a reference, META values
+ * and arguments that cannot work; when resolving also `io` for files that are not there and what asking for manifests throws.
+ *
+ * @example
+ * const profile = finaliseProfile(resolveProfile({ baseProfileName: 'iso', arch: 'amd64' }));
+ * const plan = await planBuild(workplace, { profile, epoch: DEFAULT_EPOCH }, { resolve: true });
  */
 export async function planBuild(workplace: Workplace, request: PlanRequest, options: PlanOptions): Promise<Plan> {
   const { profile, epoch } = request;
-  const { traits, warnings, ...document } = profile;
-  const meta = profile.customization.metaContents;
+  checkEpoch(epoch);
   const networkWarnings = checkMeta(request);
-  const cmdline = buildCmdline({
-    platform: profile.platform,
-    architecture: profile.arch,
-    kind: profile.output.kind,
-    secureBoot: profile.secureboot === true,
-    traits,
-    meta,
-    extraArguments: profile.customization.extraKernelArgs,
-  });
+  const cmdline = cmdlineOf(profile);
   const assets = placeAssets(request);
-  const inputs = plannedInputs(assets);
+  const hosts = hostsOfAssets(workplace, assets);
+  const origins = originsOf(workplace, profile, assets);
+  if (options.resolve) await checkOnMachine(workplace, assets.places);
   return {
-    profile: document,
+    profile: documentOf(profile),
     epoch,
     cmdline: cmdline.text,
-    meta,
+    meta: profile.customization.metaContents,
     outputs: [{ path: artifactFileName(profile), kind: profile.output.kind, format: formatOf(profile) }],
-    inputs: options.resolve
-      ? await Promise.all(inputs.map((input) => resolveInput(workplace, request, assets, input)))
-      : inputs,
-    hosts: hostsOfPlan(workplace, inputs, assets.source),
+    inputs: options.resolve ? await resolveInputs(origins) : origins.map(({ input }) => ({ ...input, digest: null })),
+    hosts,
     warnings: [
-      ...warnings,
+      ...profile.warnings,
       ...networkWarnings,
       ...checkKernelArguments(cmdline.text).map(argumentWarning),
       ...cmdline.warnings.map(({ message }) => message),
@@ -113,25 +106,34 @@ export async function planBuild(workplace: Workplace, request: PlanRequest, opti
   };
 }
 
-/**
- * What names the output: over the content of every input and every decision, but not over where inputs lie. Throws `RangeError` for a
- * plan that was not resolved.
- */
-export function planDigest(plan: Plan): Digest {
-  const inputs = plan.inputs.map(({ role, digest }) => {
-    if (digest === null) throw new RangeError(`plan is not resolved: ${role} has no digest`);
-    return [role, digest];
+/** Without what finalising added for the program's use. */
+function documentOf({ traits: _, warnings: __, ...profile }: FinalProfile): Profile {
+  const { overlay } = profile;
+  return overlay === null ? profile : { ...profile, overlay: { ...overlay, options: jsonOfMapping(overlay.options) } };
+}
+
+function checkMeta({ profile, metaOrigins, skipNetworkCheck }: PlanRequest): string[] {
+  if (skipNetworkCheck === true) return [];
+  const version = parseTalosVersion(profile.version);
+  return profile.customization.metaContents
+    .filter(({ key }) => key === META_KEYS.metalNetworkPlatformConfig)
+    .flatMap(({ key, value }) => {
+      const file = metaOrigins?.get(key) ?? 'meta value 0xa';
+      const options = version?.major === 1 ? { file, talosMinor: version.minor } : { file };
+      return checkNetworkDocument(value, options).warnings;
+    });
+}
+
+function cmdlineOf(profile: FinalProfile): Cmdline {
+  return buildCmdline({
+    platform: profile.platform,
+    architecture: profile.arch,
+    kind: profile.output.kind,
+    secureBoot: profile.secureboot === true,
+    traits: profile.traits,
+    meta: profile.customization.metaContents,
+    extraArguments: profile.customization.extraKernelArgs,
   });
-  const { input, ...decided } = plan.profile;
-  const identity = {
-    revision: LAYOUT_REVISION,
-    inputs,
-    profile: decided,
-    secureboot: input.secureboot,
-    epoch: plan.epoch,
-    cmdline: plan.cmdline,
-  };
-  return parseDigest(`sha256:${toHex(sha256(new TextEncoder().encode(JSON.stringify(identity))))}`);
 }
 
 function argumentWarning({ argument, message, hint }: ArgumentWarning): string {
@@ -139,70 +141,39 @@ function argumentWarning({ argument, message, hint }: ArgumentWarning): string {
   return hint === undefined ? said : `${said} (${hint})`;
 }
 
-/** `raw` names the disk format where there is one. */
 function formatOf({ output }: FinalProfile): string {
   return output.kind === 'image' ? (output.imageOptions?.diskFormat ?? 'raw') : output.outFormat;
 }
 
-function checkMeta({ profile, metaOrigins, skipNetworkCheck }: PlanRequest): string[] {
-  if (skipNetworkCheck === true) return [];
-  return profile.customization.metaContents
-    .filter(({ key }) => key === META_KEYS.metalNetworkPlatformConfig)
-    .flatMap(({ key, value }) => {
-      const file = metaOrigins?.get(key) ?? 'meta value 0xa';
-      return checkNetworkDocument(value, { file }).warnings;
-    });
+function hostsOfAssets(workplace: Workplace, { source, places }: AssetPlaces): string[] {
+  const needsImage = places.some((place) => place.in === 'image');
+  return needsImage && source.kind !== 'directory' ? hostsOfImage(workplace, source) : [];
 }
 
-function hostsOfPlan(workplace: Workplace, inputs: readonly PlannedInput[], source: AssetSource): string[] {
-  const needed = inputs.some(({ role }) => role === 'imager-image');
-  if (!needed || !isRemote(source) || workplace.transport.offline === true) return [];
-  return hostsOf(parseReference(source.reference), workplace.transport.mirrors ?? {});
+/** An input as the plan names it, and how its digest is found. */
+interface InputOrigin {
+  readonly input: Omit<PlannedInput, 'digest'>;
+  readonly digest: () => Promise<Digest>;
 }
 
-function plannedInputs({ source, places }: AssetPlaces): PlannedInput[] {
-  const image: PlannedInput = { role: 'imager-image', reference: formatAssetSource(source), digest: null };
+/** The image, if anything comes from it, then what lies on this machine. */
+function originsOf(workplace: Workplace, { arch }: FinalProfile, { source, places }: AssetPlaces): InputOrigin[] {
   const own = places
     .filter((place) => place.in === 'machine')
-    .map(({ role, path }): PlannedInput => ({ role, path, digest: null }));
-  return places.some((place) => place.in === 'image') ? [image, ...own] : own;
+    .map((place): InputOrigin => {
+      const { role, path } = place;
+      return { input: { role, path }, digest: () => digestOfPlace(workplace, place) };
+    });
+  if (source.kind === 'directory' || own.length === places.length) return own;
+  const image: InputOrigin = {
+    input: { role: 'imager-image', reference: formatAssetSource(source) },
+    digest: () => resolveImagerImage(workplace, source, arch),
+  };
+  return [image, ...own];
 }
 
-async function resolveInput(
-  workplace: Workplace,
-  { profile }: PlanRequest,
-  { source }: AssetPlaces,
-  input: PlannedInput,
-): Promise<PlannedInput> {
-  if (input.path !== undefined) return { ...input, digest: await pathDigest(workplace, input.path) };
-  if (source.kind === 'directory') throw new RangeError('a directory has no manifest');
-  const image = await locateImage(workplace, source);
-  const wanted = { os: 'linux', architecture: profile.arch };
-  const store = await openWorkplaceStore(workplace);
-  if (image.source === undefined) {
-    const found = await store.find(image.referenceName, wanted);
-    if (found === undefined) throw notInStore(image.referenceName, workplace.store);
-    return { ...input, digest: found.manifestDigest };
-  }
-  const options = workplace.signal === undefined ? {} : { signal: workplace.signal };
-  const { manifestDigest } = await store.resolve(image.source, image.identifier, wanted, options);
-  return { ...input, digest: manifestDigest };
-}
-
-/** Of a file's content; of a directory (GRUB's) over paths and digests of its files in tree order. */
-async function pathDigest(workplace: Workplace, path: string): Promise<Digest> {
-  const { files } = workplace.platform;
-  if ((await files.info(path))?.kind !== 'directory')
-    return contentDigest(workplace, ofSource(await files.source(path)));
-  const tree = await treeOfDirectory(files, path);
-  const lines: string[] = [];
-  for (const entry of tree.entries) {
-    if (entry.kind === 'file') lines.push(`${await contentDigest(workplace, entry.content)} ${entry.path}\n`);
-  }
-  return contentDigest(workplace, ofText(lines.join('')));
-}
-
-async function contentDigest({ platform, signal }: Workplace, bytes: Bytes): Promise<Digest> {
-  const options = signal === undefined ? {} : { signal };
-  return parseDigest(`sha256:${toHex(await digestOfBytes(bytes, platform.hash('sha256'), options))}`);
+async function resolveInputs(origins: readonly InputOrigin[]): Promise<PlannedInput[]> {
+  const inputs: PlannedInput[] = [];
+  for (const { input, digest } of origins) inputs.push({ ...input, digest: await digest() });
+  return inputs;
 }

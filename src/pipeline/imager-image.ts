@@ -1,0 +1,128 @@
+/** The imager image: asked for where it is, or where nothing may be contacted found in the store. */
+import type { Digest } from '../bytes/units.ts';
+import { ImagerError } from '../errors.ts';
+import { openArchive } from '../oci/archive.ts';
+import type { ImageSource } from '../oci/image-source.ts';
+import { openLayout } from '../oci/layout.ts';
+import { hostsOf } from '../oci/mirrors.ts';
+import { formatReference, identifierOf, parseReference } from '../oci/reference.ts';
+import { registrySource } from '../oci/registry.ts';
+import type { Tree } from '../tree/tree.ts';
+import { type AssetSource, formatAssetSource } from './asset-source.ts';
+import { openWorkplaceStore, type Workplace } from './workplace.ts';
+
+/** A source of assets that is an image. */
+export type ImageAssetSource = Exclude<AssetSource, { readonly kind: 'directory' }>;
+
+export interface ImagerImage {
+  /** All layers as one tree of ranges of the store. */
+  readonly tree: Tree;
+  /** Of the manifest for the architecture. */
+  readonly digest: Digest;
+}
+
+/** `host[:port]` of what may be contacted, in order; none for local sources and offline. Throws `invalid-input` for a bad reference. */
+export function hostsOfImage({ transport }: Workplace, from: ImageAssetSource): string[] {
+  if (from.kind !== 'registry') return [];
+  const reference = parseReference(from.reference);
+  return transport.offline === true ? [] : hostsOf(reference, transport.mirrors ?? {});
+}
+
+/** Digest of the manifest for the architecture; fetches manifests, no layers. Throws as `Store.resolve`, `dependency` offline. */
+export async function resolveImagerImage(
+  workplace: Workplace,
+  from: ImageAssetSource,
+  architecture: string,
+): Promise<Digest> {
+  const platform = { os: 'linux', architecture };
+  const { source, identifier, referenceName } = await locate(workplace, from);
+  const store = await openWorkplaceStore(workplace);
+  if (source !== undefined) {
+    const { manifestDigest } = await store.resolve(source, identifier, platform, signalOf(workplace));
+    return manifestDigest;
+  }
+  const found = await store.find(referenceName, platform);
+  if (found === undefined) throw notInStore(referenceName, workplace.store);
+  return found.manifestDigest;
+}
+
+/**
+ * The image for the architecture, fetched where the store has it not. `pinned` is the manifest digest a plan decided on, whatever its name says by
+ * now; without it the name decides. Throws as `Store.pull`, `dependency` offline, `verification` for an archive that changed since it was pinned.
+ */
+export async function pullImagerImage(
+  workplace: Workplace,
+  from: ImageAssetSource,
+  architecture: string,
+  pinned: Digest | undefined,
+): Promise<ImagerImage> {
+  const { onProgress } = workplace;
+  const platform = { os: 'linux', architecture };
+  const { source, identifier, referenceName } = await locate(workplace, from);
+  const store = await openWorkplaceStore(workplace);
+  if (source === undefined) {
+    const found = await store.find(pinned ?? referenceName, platform);
+    if (found === undefined) throw notInStore(pinned ?? referenceName, workplace.store);
+    return { tree: found.tree, digest: found.manifestDigest };
+  }
+  // What docker save writes has no manifests to ask for by digest: we make them up from what a name leads to.
+  const asked = from.kind === 'docker-archive' ? identifier : (pinned ?? identifier);
+  const { tree, manifestDigest } = await store.pull(source, asked, {
+    platform,
+    referenceName,
+    ...signalOf(workplace),
+    ...(onProgress === undefined ? {} : { onProgress }),
+  });
+  if (pinned !== undefined && manifestDigest !== pinned) {
+    throw new ImagerError('verification', `${referenceName}: manifest ${manifestDigest}, the plan wants ${pinned}`, {
+      hint: 'the image changed since it was planned: plan again',
+    });
+  }
+  return { tree, digest: manifestDigest };
+}
+
+interface LocatedImage {
+  /** Absent when nothing may be contacted. */
+  readonly source: ImageSource | undefined;
+  /** What the source knows it by. */
+  readonly identifier: string;
+  /** What the store knows it by. */
+  readonly referenceName: string;
+}
+
+async function locate({ platform, transport }: Workplace, from: ImageAssetSource): Promise<LocatedImage> {
+  switch (from.kind) {
+    case 'registry': {
+      const reference = parseReference(from.reference);
+      const { mirrors = {}, insecure = false, offline = false } = transport;
+      return {
+        source: offline ? undefined : registrySource(platform, reference, { mirrors, insecure }),
+        identifier: identifierOf(reference),
+        referenceName: formatReference(reference),
+      };
+    }
+    case 'layout':
+      return {
+        source: await openLayout(platform, from.directory),
+        identifier: from.name ?? '',
+        referenceName: formatAssetSource(from),
+      };
+    case 'oci-archive':
+    case 'docker-archive':
+      return {
+        source: await openArchive(platform, from.kind, from.file),
+        identifier: from.name ?? '',
+        referenceName: formatAssetSource(from),
+      };
+  }
+}
+
+function signalOf({ signal }: Workplace): { readonly signal?: AbortSignal } {
+  return signal === undefined ? {} : { signal };
+}
+
+function notInStore(name: string, store: string): ImagerError {
+  return new ImagerError('dependency', `${name}: not in the store ${store}, and offline there is no other place`, {
+    hint: 'build once without --offline, or name an OCI layout with --imager-image oci:DIR',
+  });
+}
