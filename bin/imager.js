@@ -5,6 +5,7 @@ const found = process.versions.node.split('.').map(Number);
 const enough = found[0] > wanted[0] || (found[0] === wanted[0] && found[1] >= wanted[1]);
 
 if (enough) {
+  keepCompiled();
   import(checkoutOrPackage()).then(
     (cli) => cli.run(),
     (error) => {
@@ -41,4 +42,12 @@ async function startUnderOwnNode() {
   child.on('close', (code, signal) => {
     process.exitCode = code ?? (signal === 'SIGINT' ? 130 : 1);
   });
+}
+
+/** Compiled code (in a checkout, code without its types too) stays in the user's own cache: to make it anew takes longer than most builds. */
+function keepCompiled() {
+  const { HOME: home, XDG_CACHE_HOME: cache } = process.env;
+  const base = cache?.startsWith('/') ? cache : home === undefined ? undefined : `${home}/.cache`;
+  // A directory that cannot be written is no error: then nothing is kept.
+  if (base !== undefined) process.getBuiltinModule('node:module').enableCompileCache(`${base}/bootwright-code`);
 }

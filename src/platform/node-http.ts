@@ -1,5 +1,5 @@
 import { Readable } from 'node:stream';
-import { Agent, type Dispatcher, EnvHttpProxyAgent, errors, request as undiciRequest } from 'undici';
+import type { Dispatcher } from 'undici';
 import { ImagerError } from '../errors.ts';
 import type { Chunks, HttpRequest, HttpResponse } from './types.ts';
 
@@ -10,7 +10,7 @@ const CONNECT_TIMEOUT = 15_000;
 /** HTTP over undici: connections pooled per TLS setting, proxies from the environment, redirects left to the caller. */
 export class NodeHttp {
   readonly #environment: Readonly<Record<string, string | undefined>>;
-  readonly #agents = new Map<string, Dispatcher>();
+  readonly #agents = new Map<string, Promise<Dispatcher>>();
 
   constructor(environment: Readonly<Record<string, string | undefined>>) {
     this.#environment = environment;
@@ -20,11 +20,12 @@ export class NodeHttp {
     const timeout = request.stallTimeout ?? STALL_TIMEOUT;
     const where = hostOf(request.url);
     try {
-      const answer = await undiciRequest(request.url, {
+      const { request: send } = await import('undici');
+      const answer = await send(request.url, {
         method: request.method,
         headers: { ...request.headers },
         body: bodyOf(request.body),
-        dispatcher: this.#agent(request),
+        dispatcher: await this.#agent(request),
         headersTimeout: timeout,
         bodyTimeout: timeout,
         ...(request.signal === undefined ? {} : { signal: request.signal }),
@@ -48,10 +49,10 @@ export class NodeHttp {
   async close(): Promise<void> {
     const agents = [...this.#agents.values()];
     this.#agents.clear();
-    await Promise.all(agents.map((agent) => agent.destroy()));
+    await Promise.all(agents.map(async (agent) => (await agent).destroy()));
   }
 
-  #agent(request: HttpRequest): Dispatcher {
+  #agent(request: HttpRequest): Promise<Dispatcher> {
     const key = `${request.insecureTls === true} ${request.ca ?? ''}`;
     const known = this.#agents.get(key);
     if (known !== undefined) return known;
@@ -65,7 +66,9 @@ export class NodeHttp {
     return agent;
   }
 
-  #makeAgent(connect: { timeout: number; rejectUnauthorized: boolean; ca?: string }): Dispatcher {
+  /** The library is loaded with the first request: it costs more than building an image of what is here does. */
+  async #makeAgent(connect: { timeout: number; rejectUnauthorized: boolean; ca?: string }): Promise<Dispatcher> {
+    const { Agent, EnvHttpProxyAgent } = await import('undici');
     const setting = (name: string): string | undefined =>
       this.#environment[name] ?? this.#environment[name.toUpperCase()];
     const [httpProxy, httpsProxy, noProxy] = [setting('http_proxy'), setting('https_proxy'), setting('no_proxy')];
@@ -127,7 +130,7 @@ function hintFor(error: unknown): string | undefined {
     return 'name the authority with a CA bundle, or use --insecure for this registry';
   if (code === 'ERR_SSL_WRONG_VERSION_NUMBER' || code === 'EPROTO')
     return 'the server does not speak TLS here: use --insecure or an http:// mirror endpoint';
-  if (error instanceof errors.BodyTimeoutError || error instanceof errors.HeadersTimeoutError)
+  if (code === 'UND_ERR_BODY_TIMEOUT' || code === 'UND_ERR_HEADERS_TIMEOUT')
     return 'the server stopped sending: try again';
   return undefined;
 }

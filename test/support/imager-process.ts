@@ -34,14 +34,14 @@ export interface ImagerProcess {
   readonly finished: Promise<Finished>;
 }
 
-/** Nothing of the user's environment comes along but `PATH`; `HOME` is nowhere unless given. Standard input is closed. */
+/** Nothing of the user's environment comes along but `PATH`; there is no `HOME` unless given. Standard input is closed. */
 export function startImager(args: readonly string[], options: ImagerOptions = {}): ImagerProcess {
   const { node = process.execPath, timeout = 120_000, before, cwd } = options;
   const words = [node, IMAGER, ...args];
   const [command, ...rest] = before === undefined ? words : ['sh', '-c', `${before}; exec "$@"`, 'sh', ...words];
   const started = performance.now();
   const child = spawn(command!, rest, {
-    env: { PATH: process.env.PATH, HOME: '/nonexistent', ...options.environment },
+    env: { PATH: process.env.PATH, ...options.environment },
     stdio: 'pipe',
     timeout,
     killSignal: 'SIGKILL',
