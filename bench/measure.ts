@@ -13,12 +13,14 @@ export interface Measured {
 
 export interface Candidate {
   readonly command: readonly string[];
+  /** Added to this process's own. */
+  readonly environment?: Readonly<Record<string, string>>;
   /** Runs untimed before each run. */
   readonly prepare?: () => void;
 }
 
 /** One run under `/usr/bin/time` (package `time`), whose own clock ticks in hundredths. Throws when the command fails. */
-export function measure({ command, prepare }: Candidate): Measured {
+export function measure({ command, environment, prepare }: Candidate): Measured {
   prepare?.();
   const directory = mkdtempSync(join(tmpdir(), 'bench-'));
   const report = join(directory, 'time');
@@ -26,6 +28,7 @@ export function measure({ command, prepare }: Candidate): Measured {
     const started = performance.now();
     const result = spawnSync('/usr/bin/time', ['-f', '%M', '-o', report, ...command], {
       stdio: ['ignore', 'ignore', 'pipe'],
+      env: { ...process.env, ...environment },
     });
     const wall = (performance.now() - started) / 1000;
     if (result.error !== undefined) throw result.error;

@@ -47,14 +47,15 @@ async function run(chosen: readonly string[]): Promise<void> {
     `Node ${process.versions.node}, ${availableParallelism()} processors; medians of ${values.runs} runs in turns\n`,
   );
   console.log(table([['figure', 'ours', 'peer', 'result', 'target', ''], ...rows.map(cells)]));
+  for (const { what, note } of rows) if (note !== undefined) console.log(`\n${what}: ${note}`);
 }
 
 async function measured(name: string, directory: string): Promise<Row[]> {
   try {
     return await FIGURES[name]!({ directory, runs: Math.max(1, Number(values.runs) || 7) });
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    return [{ what: name, ours: '-', peer: '', result: `failed: ${reason}`, target: '', isMet: false }];
+    const note = error instanceof Error ? error.message : String(error);
+    return [{ what: name, ours: '', peer: '', result: 'failed', target: '', isMet: false, note }];
   }
 }
 
