@@ -1,7 +1,7 @@
 /** What pipeline tests begin with: a workplace of their own, requests, and imager images small enough for a unit test. */
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { read } from '../../src/bytes/read.ts';
 import { layoutTar } from '../../src/formats/tar/layout-tar.ts';
 import { parseAssetSource } from '../../src/pipeline/asset-source.ts';
@@ -91,4 +91,14 @@ export async function assetImage(
 ): Promise<TestImage> {
   const data = await read(layoutTar(treeOfLiterals(files)));
   return testImage([{ data }], { os: 'linux', architecture });
+}
+
+/** The files below a directory on disk: what `dir:` names. */
+export async function writeFiles(directory: string, files: Readonly<Record<string, Literal>>): Promise<void> {
+  for (const entry of treeOfLiterals(files).entries) {
+    if (entry.kind !== 'file') continue;
+    const path = join(directory, entry.path);
+    await mkdir(dirname(path), { recursive: true });
+    await writeFile(path, await read(entry.content));
+  }
 }
