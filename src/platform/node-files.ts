@@ -13,6 +13,7 @@ import {
   statfs,
   utimes,
 } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { ImagerError, invalid } from '../errors.ts';
 import type { FileInfo, FileKind, Files, NewFile, Source } from './types.ts';
 
@@ -77,7 +78,17 @@ export class NodeFiles implements Files {
   }
 
   async makeDirectory(path: string, mode = 0o755): Promise<void> {
-    await attempt(path, () => mkdir(path, { recursive: true, mode }));
+    // Not Node's own recursion: it never ends where a parent refuses new entries with ENOENT, as below /proc.
+    try {
+      await mkdir(path, { mode });
+    } catch (error) {
+      if (isCode(error, 'EEXIST') && (await this.info(path))?.kind === 'directory') return;
+      if (!isCode(error, 'ENOENT') || dirname(path) === path || (await this.info(dirname(path))) !== undefined) {
+        throw ioError(path, error);
+      }
+      await this.makeDirectory(dirname(path), mode);
+      await this.makeDirectory(path, mode);
+    }
   }
 
   rename(from: string, to: string): Promise<void> {

@@ -107,6 +107,18 @@ test('files: information, lists, limits, exclusive creation', async () => {
 
 const program = { environment: {}, timeout: 5000, outputLimit: 1000, args: [] as string[] };
 
+test('directories are made with their parents, and what refuses is an error, never a hang', async () => {
+  const path = join(directory, 'a', 'b', 'c');
+  await platform.files.makeDirectory(path);
+  await platform.files.makeDirectory(path);
+  assert.equal((await platform.files.info(path))?.kind, 'directory');
+  await writeFile(join(directory, 'file'), '');
+  await assert.rejects(platform.files.makeDirectory(join(directory, 'file')), { code: 'io' });
+  await assert.rejects(platform.files.makeDirectory(join(directory, 'file', 'below')), { code: 'io' });
+  // Node's own recursive mkdir never returns from here on Linux.
+  await assert.rejects(platform.files.makeDirectory('/proc/none/below'), { code: 'io' });
+});
+
 test('programs: input, output, exit code, empty environment', async () => {
   const result = await platform.run({
     ...program,
