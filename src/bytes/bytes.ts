@@ -7,11 +7,13 @@
 import { ImagerError, invalid } from '../errors.ts';
 import type { Source } from '../platform/types.ts';
 
+/** A part of a sequence: bytes in memory, a range of a file or other source, or zeros; `length` in bytes, never 0. */
 export type Extent =
   | { readonly kind: 'memory'; readonly length: number; readonly data: Uint8Array }
   | { readonly kind: 'range'; readonly length: number; readonly source: Source; readonly offset: number }
   | { readonly kind: 'zeros'; readonly length: number };
 
+/** Content of known size whose parts are described, not held. Made by the functions of this folder only. */
 export interface Bytes {
   /** Bytes. */
   readonly size: number;

@@ -48,6 +48,7 @@ export async function readText(bytes: Bytes, what: string, limit: number): Promi
   }
 }
 
+/** How content is streamed. */
 export interface ChunkOptions {
   /** Largest chunk, bytes. */
   readonly chunkSize?: number;

@@ -4,6 +4,7 @@ import type { Chunks, Files, NewFile } from '../platform/types.ts';
 import { type Bytes, slice } from './bytes.ts';
 import { CHUNK_SIZE, chunks } from './read.ts';
 
+/** How content is written. */
 export interface WriteOptions {
   /** Flush file and directory to the disk before the rename: survives power loss, not only a crash. */
   readonly sync?: boolean;
@@ -83,6 +84,7 @@ export interface StreamSink {
   write(chunk: Uint8Array): Promise<void>;
 }
 
+/** All bytes in order, waiting where the sink asks for it. Throws what the sink throws and `io` from sources. */
 export async function writeToStream(sink: StreamSink, bytes: Bytes, options: WriteOptions = {}): Promise<void> {
   let done = 0;
   const chunkOptions = options.signal === undefined ? {} : { signal: options.signal };

@@ -11,6 +11,7 @@ import { isHostPort } from './endpoint.ts';
 import { checkNetworkArguments } from './network-argument-checks.ts';
 import { parseUrl, splitHostPort } from './url.ts';
 
+/** An argument the node will refuse, ignore or take for something else, and why. */
 export interface ArgumentWarning {
   /** `ip=eth0:on`, or the key alone where the value may hold a credential. */
   readonly argument: string;

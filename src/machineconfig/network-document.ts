@@ -9,6 +9,7 @@ import { type CanonicalValue, canonicalObject, decodeObject, described, listed, 
 import { networkRules } from './network-rules.ts';
 import { FOREIGN_NAMES, NETWORK_DOCUMENT } from './network-schema.ts';
 
+/** What is known about a document before it is read. */
 export interface NetworkDocumentOptions {
   /** What problems call the text; default `network document`. */
   readonly file?: string;
@@ -19,6 +20,7 @@ export interface NetworkDocumentOptions {
 /** Sections to entries, as the node understands them; zero values are left out, names and numbers are canonical. */
 export type NetworkDocument = Readonly<Record<string, CanonicalValue>>;
 
+/** A document as far as it could be read, with everything wrong or doubtful about it. */
 export interface NetworkDocumentResult {
   readonly source: SourceText;
   /** Absent when the text is no YAML or no network document at all. With error problems: what could be read. */

@@ -4,6 +4,7 @@
  */
 import { invalid } from '../errors.ts';
 
+/** Keys of META values that Talos gives a meaning. */
 export const META_KEYS = {
   /** Previous boot label, set on upgrade. */
   upgrade: 0x06,

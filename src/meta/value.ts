@@ -2,6 +2,7 @@
 import { invalid } from '../errors.ts';
 import { formatMetaKey, parseMetaKey } from './key.ts';
 
+/** A value for the META partition of the node: what it reads before it has a machine configuration. */
 export interface MetaValue {
   /** 1..255. */
   readonly key: number;

@@ -15,6 +15,7 @@ export interface MirrorEndpoint {
   readonly overridePath?: boolean;
 }
 
+/** Where images of one registry are asked for, in order, before the registry itself. */
 export interface RegistryMirror {
   readonly endpoints: readonly MirrorEndpoint[];
   /** The registry itself is never asked. */

@@ -85,6 +85,7 @@ export interface PulledImage {
   readonly layers: readonly PulledLayer[];
 }
 
+/** A directory of verified images and of what was derived from them; any number of processes may share one. */
 export interface Store {
   readonly directory: string;
   /** Finds the manifest for a platform; asks the source for manifests (and for a configuration where only that tells the platform) and for nothing the store has by digest. */

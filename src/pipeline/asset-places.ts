@@ -26,6 +26,7 @@ export interface AssetPlaces {
   readonly places: readonly AssetPlace[];
 }
 
+/** A profile, and where its assets are to come from. */
 export interface AssetWishes {
   readonly profile: FinalProfile;
   /** Where the assets come from for which the profile has no path of its own; the imager image of the version unless given. */

@@ -1,6 +1,7 @@
 /** Where boot assets come from, as a value and as the text of `--imager-image`. */
 import { invalid } from '../errors.ts';
 
+/** An imager image, wherever it lies, or the files of one. */
 export type AssetSource =
   | { readonly kind: 'registry'; readonly reference: string }
   | { readonly kind: 'layout'; readonly directory: string; readonly name?: string }

@@ -13,6 +13,7 @@ export interface ArtifactRequest {
   readonly ifNoneMatch?: string | null | undefined;
 }
 
+/** Status, headers and body for any HTTP server. */
 export interface ArtifactAnswer {
   /** The whole, a part, not modified, no such method, no such range. */
   readonly status: 200 | 206 | 304 | 405 | 416;

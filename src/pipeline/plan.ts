@@ -22,6 +22,7 @@ import { jsonOfMapping } from './json-of-mapping.ts';
 import { unsupportedReasons } from './unsupported.ts';
 import type { Workplace } from './workplace.ts';
 
+/** An image, a file or GRUB’s directory that goes into the output. */
 export interface PlannedInput {
   readonly role: InputRole;
   /** Of an image, as given: a registry reference, `oci:DIR`, ... */
@@ -32,6 +33,7 @@ export interface PlannedInput {
   readonly digest: Digest | null;
 }
 
+/** What will be built. */
 export interface PlannedOutput {
   /** File name within the output directory. */
   readonly path: string;
@@ -57,6 +59,7 @@ export interface Plan {
   readonly unsupported: readonly string[];
 }
 
+/** All that decides what comes out of a build. */
 export interface PlanRequest extends AssetWishes {
   /** Seconds since 1970, 0..2^32-1: the time of everything in the output. */
   readonly epoch: number;
@@ -66,6 +69,7 @@ export interface PlanRequest extends AssetWishes {
   readonly skipNetworkCheck?: boolean;
 }
 
+/** How far planning goes. */
 export interface PlanOptions {
   /** False contacts nothing, reads nothing and leaves digests null. */
   readonly resolve: boolean;

@@ -1,5 +1,6 @@
 /** What a build tells about itself while it runs. */
 
+/** How far a task is. */
 export interface ProgressEvent {
   /** What is going on, in words a user knows; the same text for the same task. */
   readonly task: string;
@@ -9,4 +10,5 @@ export interface ProgressEvent {
   readonly unit: 'bytes' | 'step';
 }
 
+/** Called often and must be quick; what it throws ends the build. */
 export type OnProgress = (event: ProgressEvent) => void;

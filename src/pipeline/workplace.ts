@@ -4,6 +4,7 @@ import { openStore, type Store } from '../oci/store.ts';
 import type { Platform } from '../platform/types.ts';
 import type { OnProgress } from './progress.ts';
 
+/** How registries are reached. */
 export interface Transport {
   readonly mirrors?: Mirrors;
   /** Plain HTTP and unknown certificates are accepted. */
@@ -12,6 +13,7 @@ export interface Transport {
   readonly offline?: boolean;
 }
 
+/** The surroundings of a build, none of which change its result. */
 export interface Workplace {
   readonly platform: Platform;
   /** Directory of the store; opened when an image is needed. */

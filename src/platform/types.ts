@@ -75,6 +75,7 @@ export interface Hash {
   digest(): Uint8Array;
 }
 
+/** A stream of bytes, read once. */
 export type Chunks = AsyncIterable<Uint8Array>;
 
 /** Byte-stream compression. Decoders take every member or frame of a stream and throw `invalid-input` on damage. */
@@ -129,6 +130,7 @@ export interface ProcessRequest {
   readonly signal?: AbortSignal;
 }
 
+/** A machine: files, digests, compression, HTTP, programs. `nodePlatform` is the one there is. */
 export interface Platform {
   readonly files: Files;
   readonly compression: Compression;

@@ -69,6 +69,7 @@ export const BUILT_IN_PROFILES: ReadonlyMap<string, Profile> = new Map(
   Object.entries(SKETCHES).map(([name, sketch]) => [name, profileOf(name, sketch)]),
 );
 
+/** What `baseProfileName` can be without an overlay: `iso`, `metal`, `aws`, ... */
 export const BUILT_IN_PROFILE_NAMES: readonly string[] = [...BUILT_IN_PROFILES.keys()];
 
 function profileOf(name: string, sketch: Sketch): Profile {

@@ -5,6 +5,7 @@ import type { YamlValue } from '../yaml/value.ts';
 import type { Profile } from './profile.ts';
 import { type Fields, type FieldValue, isZero, PROFILE, type Row, type Rows } from './schema.ts';
 
+/** Whose way of writing YAML to follow. */
 export interface DumpOptions {
   /** 1.13 knows fewer fields, never folds lines and quotes words like `yes` in another way. */
   readonly release?: '1.13' | '1.14';

@@ -30,6 +30,7 @@ import {
   zeroOf,
 } from './schema.ts';
 
+/** How strictly a document is read, and what it is called in messages. */
 export interface ParseProfileOptions {
   /** What errors call the text; `profile` unless given. */
   readonly file?: string;
@@ -37,6 +38,7 @@ export interface ParseProfileOptions {
   readonly unknownFields?: 'refuse' | 'warn' | 'ignore';
 }
 
+/** A document that was read: every field is there, nothing is merged or defaulted yet. */
 export interface ParsedProfile {
   readonly profile: Profile;
   /** `file:line:column: path: message`, one each. */

@@ -6,9 +6,11 @@ import type { MetaValue } from '../meta/value.ts';
 import type { YamlMapping } from '../yaml/value.ts';
 
 export const ARCHITECTURES = ['amd64', 'arm64'] as const;
+/** Of the machine that boots, as images name it. */
 export type Architecture = (typeof ARCHITECTURES)[number];
 
 export const OUTPUT_KINDS = ['unknown', 'iso', 'image', 'installer', 'kernel', 'initramfs', 'uki', 'cmdline'] as const;
+/** What is built. */
 export type OutputKind = Exclude<(typeof OUTPUT_KINDS)[number], 'unknown'>;
 
 export const DISK_FORMATS = ['unknown', 'raw', 'qcow2', 'vhd', 'ova'] as const;
@@ -19,11 +21,13 @@ export const OUTPUT_FORMATS = ['unknown', 'raw', '.tar.gz', '.xz', '.gz', '.zst'
 export type OutputFormat = (typeof OUTPUT_FORMATS)[number];
 
 export const BOOTLOADERS = ['none', 'dual-boot', 'sd-boot', 'grub'] as const;
+/** `none` is what nobody chose; the version and the architecture then decide. */
 export type Bootloader = (typeof BOOTLOADERS)[number];
 
 export const KEY_ENROLMENTS = ['if-safe', 'manual', 'force', 'off'] as const;
 export type KeyEnrolment = (typeof KEY_ENROLMENTS)[number];
 
+/** A whole profile document, as upstream’s imager reads and prints it. `GivenProfile` is the form to write by hand. */
 export interface Profile {
   /** The profile this one is laid over; empty once that is done. */
   readonly baseProfileName: string;

@@ -9,6 +9,7 @@ import type { Architecture, GivenProfile, Output, OutputFormat, OutputKind, Prof
 import { type Traits, traitsOf } from './traits.ts';
 import { checkBuildable, checkProfile, profileWarnings } from './validate.ts';
 
+/** Where base profiles come from. */
 export interface ResolveOptions {
   /** The profiles an overlay brings, by name: they come before built-in ones of the same name. */
   readonly overlayProfiles?: ReadonlyMap<string, GivenProfile>;
@@ -39,6 +40,7 @@ function findBase(name: string, options: ResolveOptions): Profile {
   });
 }
 
+/** What of the building host and the caller goes into defaults. */
 export interface FinaliseOptions {
   /** Talos version where the profile has none. */
   readonly defaultVersion?: string;

@@ -18,6 +18,7 @@ export interface PartitionSizes {
   readonly ephemeral: number;
 }
 
+/** What a Talos version can do and how it is laid out. */
 export interface Traits {
   /** A reset entry in GRUB menus. */
   readonly hasGrubResetEntry: boolean;
