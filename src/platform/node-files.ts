@@ -79,15 +79,18 @@ export class NodeFiles implements Files {
 
   async makeDirectory(path: string, mode = 0o755): Promise<void> {
     // Not Node's own recursion: it never ends where a parent refuses new entries with ENOENT, as below /proc.
-    try {
-      await mkdir(path, { mode });
-    } catch (error) {
-      if (isCode(error, 'EEXIST') && (await this.info(path))?.kind === 'directory') return;
-      if (!isCode(error, 'ENOENT') || dirname(path) === path || (await this.info(dirname(path))) !== undefined) {
-        throw ioError(path, error);
+    for (let refused = false; ; ) {
+      try {
+        await mkdir(path, { mode });
+        return;
+      } catch (error) {
+        if (isCode(error, 'EEXIST') && (await this.info(path))?.kind === 'directory') return;
+        const parent = dirname(path);
+        if (!isCode(error, 'ENOENT') || parent === path || refused) throw ioError(path, error);
+        // A parent that is there now may have been made by somebody else a moment ago: only a second refusal counts.
+        if ((await this.info(parent)) === undefined) await this.makeDirectory(parent, mode);
+        else refused = true;
       }
-      await this.makeDirectory(dirname(path), mode);
-      await this.makeDirectory(path, mode);
     }
   }
 
