@@ -2,9 +2,14 @@
 
 const TABLES: readonly Uint32Array[] = makeTables(0xedb88320);
 
-/** The CRC of `data` after what `previous` already covers (0 to begin). Slicing by four. */
+/** The CRC of `data` after what `previous` already covers (0 to begin). */
 export function crc32(data: Uint8Array, previous = 0): number {
-  const [t0, t1, t2, t3] = TABLES as [Uint32Array, Uint32Array, Uint32Array, Uint32Array];
+  return reflectedCrc(TABLES, data, previous);
+}
+
+/** Any reflected 32-bit CRC with start and end inverted, by the tables of its polynomial. Slicing by four. */
+export function reflectedCrc(tables: readonly Uint32Array[], data: Uint8Array, previous: number): number {
+  const [t0, t1, t2, t3] = tables as [Uint32Array, Uint32Array, Uint32Array, Uint32Array];
   let crc = ~previous;
   let index = 0;
   for (; index + 4 <= data.length; index += 4) {
@@ -15,7 +20,8 @@ export function crc32(data: Uint8Array, previous = 0): number {
   return ~crc >>> 0;
 }
 
-function makeTables(polynomial: number): readonly Uint32Array[] {
+/** `polynomial` is reflected: the bit of the highest power is the lowest. */
+export function makeTables(polynomial: number): readonly Uint32Array[] {
   const first = new Uint32Array(256);
   for (let value = 0; value < 256; value++) {
     let crc = value;
