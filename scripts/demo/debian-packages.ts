@@ -56,7 +56,9 @@ export async function downloadPackages(wanted: readonly WantedPackage[], options
     const next: Record<string, string> = {};
     for (const [index, name] of names.entries()) {
       const [base, architecture] = name.split(':') as [string, string];
-      const file = found.find((one) => one.startsWith(`${base}_`) && one.endsWith(`_${architecture}.deb`));
+      // A package for all architectures has none in its file name.
+      const ends = [`_${architecture}.deb`, '_all.deb'];
+      const file = found.find((one) => one.startsWith(`${base}_`) && ends.some((end) => one.endsWith(end)));
       if (file === undefined) throw new Error(`apt-get download ${name}: no file came of it`);
       await rename(join(downloads, file), join(directory, file));
       next[keys[index]!] = file;
