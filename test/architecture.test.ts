@@ -22,7 +22,8 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   oci: ['bytes', 'tree', 'formats'],
   boot: ['bytes', 'tree', 'formats', 'meta', 'profiles', 'machineconfig'],
   iso: ['bytes', 'tree', 'formats', 'meta', 'profiles', 'oci', 'boot'],
-  pipeline: ['bytes', 'tree', 'yaml', 'formats', 'meta', 'machineconfig', 'profiles', 'oci', 'boot', 'iso'],
+  disk: ['bytes', 'tree', 'formats', 'meta', 'profiles', 'boot'],
+  pipeline: ['bytes', 'tree', 'yaml', 'formats', 'meta', 'machineconfig', 'profiles', 'oci', 'boot', 'iso', 'disk'],
   cli: ['version.ts', 'bytes', 'tree', 'yaml', 'meta', 'machineconfig', 'profiles', 'oci', 'pipeline', 'platform'],
   'index.ts': ['bytes', 'tree', 'meta', 'machineconfig', 'profiles', 'oci', 'boot', 'pipeline', 'platform'],
 };

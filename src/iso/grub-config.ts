@@ -1,4 +1,5 @@
 /** `boot/grub/grub.cfg` of an ISO. Source: spec boot-and-images 5.3. */
+import { quoteForGrub } from '../boot/grub-quoting.ts';
 import type { Traits } from '../profiles/traits.ts';
 
 const HEAD = `set default=0
@@ -28,9 +29,4 @@ function menuEntry(title: string, args: string): string {
 \tinitrd /boot/initramfs.xz
 }
 `;
-}
-
-/** With a backslash before what GRUB's scripts would read as something else; `'`, `#` and `*` are left as upstream leaves them. */
-export function quoteForGrub(cmdline: string): string {
-  return cmdline.replaceAll(/[\\{}&$|;<>"]/g, '\\$&');
 }

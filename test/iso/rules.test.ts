@@ -1,13 +1,14 @@
 /** The small rules ISOs follow: which kind, what label, which menu, which numbers. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { quoteForGrub } from '../../src/boot/grub-quoting.ts';
 import { ofMemory, ofSource, slice, zeros } from '../../src/bytes/bytes.ts';
 import { ImagerError } from '../../src/errors.ts';
 import { layoutFat32 } from '../../src/formats/fat/layout.ts';
 import { isoGeometry } from '../../src/iso/cd-geometry.ts';
 import { isSame, sharedWithFat } from '../../src/iso/fat-sharing.ts';
 import { type IsoChoice, isoGenerator } from '../../src/iso/generator.ts';
-import { grubIsoConfig, quoteForGrub } from '../../src/iso/grub-config.ts';
+import { grubIsoConfig } from '../../src/iso/grub-config.ts';
 import { isoTree } from '../../src/iso/iso-tree.ts';
 import { isoLabel } from '../../src/iso/label.ts';
 import { volumeGuid } from '../../src/iso/volume-guid.ts';

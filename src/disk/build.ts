@@ -1,0 +1,63 @@
+/** The one door to disk images. Source: spec boot-and-images 6. */
+import { type Bytes, type Placement, place } from '../bytes/bytes.ts';
+import { invalid } from '../errors.ts';
+import { guidOfLabel } from '../formats/gpt/guid.ts';
+import { layoutGpt } from '../formats/gpt/layout.ts';
+import { layoutMetaPartition } from '../meta/partition.ts';
+import { layoutBiosPartition, layoutFirstSector } from './bios-boot.ts';
+import { bootTree, layoutBootPartition } from './boot-partition.ts';
+import { efiTree, layoutEfiPartition } from './efi-partition.ts';
+import { diskMetaValues } from './meta-values.ts';
+import { layoutPartitions, type PartitionName, type PartitionTable } from './partitions.ts';
+import type { BiosGrub, DiskImageOptions, DiskParts } from './parts.ts';
+import { type PlacedPartition, placedPartition } from './placed-partition.ts';
+
+/** PE and FAT have no later times than 32 bits hold, and none before 1970. */
+const LATEST_EPOCH = 0xffffffff;
+
+const DISK_LABEL = 'talos-image-disk';
+
+/**
+ * The whole disk, nothing of it read; what nobody wrote is zeros. Throws `install` when the disk is too small, or a part does not fit its partition;
+ * `invalid-input` where epoch, version, META values or a part are not what they must be.
+ */
+export function buildDisk(parts: DiskParts, options: DiskImageOptions): Bytes {
+  const { epoch, size } = options;
+  if (!Number.isInteger(epoch) || epoch < 0 || epoch > LATEST_EPOCH) {
+    throw invalid(`epoch ${epoch}: want whole seconds since 1970, 0..${LATEST_EPOCH}`);
+  }
+  const table = layoutPartitions(parts.bootloader, options.traits, options);
+  const { geometry, partitions } = table;
+  const grub = biosGrubOf(parts);
+  const bios = partitions.get('BIOS');
+  return place(size, [
+    { at: 0, bytes: layoutFirstSector(geometry, grub && bios && { grub, bios }) },
+    ...layoutGpt(size, guidOfLabel(DISK_LABEL), [...partitions.values()], geometry),
+    ...contents(parts, table, options),
+  ]);
+}
+
+function biosGrubOf(parts: DiskParts): BiosGrub | undefined {
+  return parts.bootloader === 'sd-boot' ? undefined : parts.bios;
+}
+
+/** Of all partitions that have any. */
+function contents(parts: DiskParts, { geometry, partitions }: PartitionTable, options: DiskImageOptions): Placement[] {
+  const fill = (name: PartitionName, content: (at: PlacedPartition) => Bytes): Placement => {
+    const at = placedPartition(partitions.get(name)!, geometry);
+    return { at: at.offset, bytes: content(at) };
+  };
+  const meta = diskMetaValues(options.meta, parts.bootloader, options.traits);
+  const placements = [
+    fill('EFI', (at) => layoutEfiPartition(efiTree(parts, options), at).bytes),
+    fill('META', () => layoutMetaPartition(meta)),
+  ];
+  if (parts.bootloader === 'sd-boot') return placements;
+  const { bios } = parts;
+  const reset = parts.bootloader === 'dual-boot' || options.traits.hasGrubResetEntry;
+  placements.push(fill('BOOT', (at) => layoutBootPartition(bootTree(parts, options, reset), at, options).bytes));
+  if (bios !== undefined) {
+    placements.push(fill('BIOS', ({ size }) => layoutBiosPartition(bios, partitions.get('BIOS')!, size)));
+  }
+  return placements;
+}
