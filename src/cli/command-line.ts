@@ -1,7 +1,10 @@
 /** argv to a command: commander does the grammar, `flags.ts` says what there is. */
-import { Argument, Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+import { Argument, Command, CommanderError, Option } from 'commander';
 import { ImagerError } from '../errors.ts';
 import { FLAGS, type Flag, type FlagValues, GROUP_TITLES, RETIRED_FLAGS } from './flags.ts';
+
+/** How a plan is shown. */
+export type PlanView = 'text' | 'json' | 'yaml' | 'hosts';
 
 export type Invocation =
   | { readonly command: 'build'; readonly profile: string; readonly flags: FlagValues }
@@ -10,7 +13,7 @@ export type Invocation =
       readonly profile: string;
       readonly flags: FlagValues;
       readonly resolve: boolean;
-      readonly hosts: boolean;
+      readonly view: PlanView;
     }
   | { readonly command: 'store ls' | 'store verify'; readonly store: string | undefined; readonly json: boolean }
   | {
@@ -28,6 +31,8 @@ export interface Texts {
   readonly profiles: readonly string[];
   /** Receives help, version and completion texts. */
   readonly print: (text: string) => void;
+  /** Of the terminal; help is as wide. */
+  readonly columns: number;
   /** Attaches completion to the finished command tree; given only when it is asked for, since it costs a library. */
   readonly complete?: (program: Command) => void;
 }
@@ -61,67 +66,91 @@ export async function parseCommandLine(args: readonly string[], texts: Texts): P
   return invocation;
 }
 
-function buildProgram(texts: Texts, found: (invocation: Invocation) => void): Command {
+type Found = (invocation: Invocation) => void;
+
+function buildProgram(texts: Texts, found: Found): Command {
   const program = new Command('imager')
     .description('Builds Talos Linux boot assets: no container, no root, no external program.')
     .version(texts.version)
     .exitOverride()
-    .configureOutput({ writeOut: texts.print, writeErr: () => undefined })
+    .configureOutput({
+      writeOut: texts.print,
+      writeErr: () => undefined,
+      getOutHelpWidth: () => helpWidth(texts),
+    })
+    // The profiles get a paragraph of their own.
+    .configureHelp({ argumentDescription: ({ description }) => description, minWidthToWrap: 30 })
+    .addHelpText('after', () => `\nProfiles:\n${paragraph(texts.profiles, helpWidth(texts))}\n${EXAMPLES}`)
+    .helpCommand(true)
     .enablePositionalOptions();
-
-  program.addArgument(profileArgument(texts)).addHelpText('after', EXAMPLES).allowExcessArguments(true);
-  addFlags(program);
-  program.action((_profile: unknown, _options: Options, command: Command) => {
-    found({ command: 'build', profile: onlyProfile(command.args), flags: valuesOf(command.opts()) });
+  addProfileCommand(program, texts).action((_profile, _options, command: Command) => {
+    found({ command: 'build', profile: onlyProfile(command), flags: flagsOf(command) });
   });
-
-  const plan = program
-    .command('plan')
-    .description('show what would be built, without building')
-    .allowExcessArguments(true);
-  plan.addArgument(profileArgument(texts));
-  addFlags(plan);
-  plan.option('--no-resolve', 'contact nothing; digests stay empty');
-  plan.option('--hosts', 'print only the host names a build would contact');
-  plan.action((_profile: unknown, _options: Options, command: Command) => {
-    const options: Options = command.optsWithGlobals();
-    const flags = valuesOf(options);
-    const profile = onlyProfile(command.args);
-    found({ command: 'plan', profile, flags, resolve: options.resolve !== false, hosts: options.hosts === true });
-  });
-
-  const store = program.command('store').description('look after the store of pulled content');
-  const storeCommand = (name: string, description: string): Command =>
-    store
-      .command(name)
-      .description(description)
-      .option('--store <dir>', 'the store (default: $XDG_CACHE_HOME/bootwright)')
-      .option('--json', 'print JSON');
-  storeCommand('ls', 'list images, their sizes and when they were last used').action((options: Options) => {
-    found({ command: 'store ls', ...storeOptions(options) });
-  });
-  storeCommand('verify', 'check every byte against its digest and drop what is damaged').action((options: Options) => {
-    found({ command: 'store verify', ...storeOptions(options) });
-  });
-  storeCommand('prune', 'remove what was not used for a while')
-    .addOption(new Option('--older-than <age>', 'like 12h or 30d').argParser(parseAge).default(30 * 86_400, '30d'))
-    .action((options: Options) => {
-      const olderThan = options.olderThan as number;
-      found({ command: 'store prune', ...storeOptions(options), olderThan });
-    });
-
-  program
-    .command('doctor')
-    .description('say what of this machine the tool can use')
-    .option('--store <dir>', 'the store (default: $XDG_CACHE_HOME/bootwright)')
-    .option('--json', 'print JSON')
-    .action((options: Options) => found({ command: 'doctor', ...storeOptions(options) }));
-
+  addPlan(program, texts, found);
+  addStore(program, found);
+  addDoctor(program, found);
   // The real one is attached by `complete`; this entry makes the help list it without loading the library.
   if (texts.complete === undefined) {
     program.command('completion').description('print a completion script').argument('<shell>', 'bash, zsh or fish');
   }
   return program;
+}
+
+/** Arguments and flags of what takes a profile. More arguments than one are counted later, for upstream's message. */
+function addProfileCommand(command: Command, texts: Texts): Command {
+  command.addArgument(profileArgument(texts)).allowExcessArguments(true);
+  for (const flag of FLAGS) command.addOption(optionOf(flag));
+  for (const [name, message] of Object.entries(RETIRED_FLAGS)) {
+    const retired = new Option(`--${name} <value>`).hideHelp().argParser(() => {
+      throw new ImagerError('unsupported', `flag --${name}: ${message}`);
+    });
+    command.addOption(retired);
+  }
+  return command;
+}
+
+function addPlan(program: Command, texts: Texts, found: Found): void {
+  addProfileCommand(program.command('plan'), texts)
+    .description('show what would be built, without building')
+    .option('--no-resolve', 'contact nothing; digests stay empty')
+    .option('--hosts', 'print only the host names a build would contact')
+    .option('--yaml', 'print only the finalised profile, as a profile document')
+    .action((_profile, options: Options, command: Command) => {
+      const flags = flagsOf(command);
+      const view = planView({ ...options, json: flags.switches.has('json') });
+      found({ command: 'plan', profile: onlyProfile(command), flags, resolve: options.resolve !== false, view });
+    });
+}
+
+function addStore(program: Command, found: Found): void {
+  const store = program.command('store').description('look after the store of pulled content');
+  store.allowExcessArguments(true).action((_options, { args: [name] }: Command) => {
+    throw usage(`store${name === undefined ? '' : ` ${name}`}: want ls, verify or prune`);
+  });
+  addStoreOptions(store.command('ls'))
+    .description('list images, their sizes and when they were last used')
+    .action((_options, command: Command) => found({ command: 'store ls', ...storeOptions(command) }));
+  addStoreOptions(store.command('verify'))
+    .description('check every byte against its digest and drop what is damaged')
+    .action((_options, command: Command) => found({ command: 'store verify', ...storeOptions(command) }));
+  addStoreOptions(store.command('prune'))
+    .description('remove what was not used for a while')
+    .addOption(new Option('--older-than <AGE>', 'like 12h or 30d').argParser(parseAge).default(30 * 86_400, '30d'))
+    .action(({ olderThan }: { readonly olderThan: number }, command: Command) => {
+      found({ command: 'store prune', ...storeOptions(command), olderThan });
+    });
+}
+
+function addDoctor(program: Command, found: Found): void {
+  addStoreOptions(program.command('doctor'))
+    .description('say what of this machine the tool can use')
+    .action((_options, command: Command) => found({ command: 'doctor', ...storeOptions(command) }));
+}
+
+function addStoreOptions(command: Command): Command {
+  return command
+    .option('--store <DIR>', 'the store (default: $XDG_CACHE_HOME/bootwright)')
+    .option('--json', 'print JSON');
 }
 
 type Options = Readonly<Record<string, unknown>>;
@@ -131,16 +160,6 @@ function profileArgument(texts: Texts): Argument {
   return new Argument('[profile]', 'base profile, or - for a profile document on standard input')
     .choices([...texts.profiles, '-'])
     .argParser((value: string) => value);
-}
-
-function addFlags(command: Command): void {
-  for (const flag of FLAGS) command.addOption(optionOf(flag));
-  for (const [name, message] of Object.entries(RETIRED_FLAGS)) {
-    const retired = new Option(`--${name} <value>`).hideHelp().argParser(() => {
-      throw new ImagerError('unsupported', `flag --${name} ${message}`);
-    });
-    command.addOption(retired);
-  }
 }
 
 function optionOf(flag: Flag): Option {
@@ -161,34 +180,71 @@ function optionOf(flag: Flag): Option {
   return option;
 }
 
-function valuesOf(options: Options): FlagValues {
+/** Flags may stand before the name of a command too: of lists all count, of the rest the later ones. */
+function flagsOf(command: Command): FlagValues {
+  const scopes: readonly Options[] = [command.parent?.opts() ?? {}, command.opts()];
   const text = new Map<string, string>();
   const lists = new Map<string, readonly string[]>();
   const switches = new Set<string>();
   for (const flag of FLAGS) {
-    const value = options[flag.name] ?? options[camelCase(flag.name)];
-    if (value === undefined) continue;
-    if (flag.kind === 'text') text.set(flag.name, String(value));
-    else if (flag.kind === 'list') lists.set(flag.name, value as string[]);
-    else if (value === true) switches.add(flag.name);
+    const values = scopes.map((options) => options[flag.name] ?? options[camelCase(flag.name)]);
+    const given = values.filter((value) => value !== undefined);
+    if (given.length === 0) continue;
+    if (flag.kind === 'list') lists.set(flag.name, (given as string[][]).flat());
+    else if (flag.kind === 'text') text.set(flag.name, checkedText(flag, String(given.at(-1))));
+    else if (given.includes(true)) switches.add(flag.name);
   }
   return { text, lists, switches };
+}
+
+/** To upstream an empty profile flag is one that was not given; to our own it is a variable that somebody forgot to set. */
+function checkedText(flag: Flag, value: string): string {
+  if (value === '' && !flag.mapsToProfile) throw usage(`flag --${flag.name} "": want ${flag.value}`);
+  return value;
 }
 
 function camelCase(name: string): string {
   return name.replace(/-([a-z0-9])/g, (_, letter: string) => letter.toUpperCase());
 }
 
-function storeOptions(options: Options): { readonly store: string | undefined; readonly json: boolean } {
-  return { store: typeof options.store === 'string' ? options.store : undefined, json: options.json === true };
+function planView(options: Options): PlanView {
+  const wanted = (['json', 'yaml', 'hosts'] as const).filter((view) => options[view] === true);
+  if (wanted.length > 1) throw usage(`flags --${wanted.join(' and --')}: want one of them`);
+  return wanted[0] ?? 'text';
 }
 
-function onlyProfile(args: readonly string[]): string {
+/** Those of the commands above count too. */
+function storeOptions(command: Command): { readonly store: string | undefined; readonly json: boolean } {
+  const { store, json } = command.optsWithGlobals<Options>();
+  return { store: typeof store === 'string' ? store : undefined, json: json === true };
+}
+
+/** Longer lines are hard to read. */
+function helpWidth({ columns }: Texts): number {
+  return Math.min(columns, 120);
+}
+
+function paragraph(words: readonly string[], columns: number): string {
+  let line = ' ';
+  const lines: string[] = [];
+  for (const word of words) {
+    if (line.length + word.length >= columns) {
+      lines.push(line);
+      line = ' ';
+    }
+    line += ` ${word}`;
+  }
+  return [...lines, line].join('\n');
+}
+
+function usage(message: string, hint?: string): ImagerError {
+  return new ImagerError('usage', message, hint === undefined ? {} : { hint });
+}
+
+function onlyProfile({ args }: Command): string {
   const [profile] = args;
   if (profile === undefined || args.length !== 1) {
-    throw new ImagerError('usage', `accepts 1 argument, the profile: received ${args.length}`, {
-      hint: 'imager --help lists the profiles',
-    });
+    throw usage(`accepts 1 argument, the profile: received ${args.length}`, 'imager --help lists the profiles');
   }
   return profile;
 }
@@ -200,7 +256,7 @@ function parseAge(text: string): number {
   const match = /^(\d{1,6})([smhdw])$/.exec(text);
   const unit = AGE_UNITS[match?.[2] ?? ''];
   if (match === null || unit === undefined)
-    throw new InvalidArgumentError('want a number with s, m, h, d or w, like 30d.');
+    throw usage(`flag --older-than "${text}": want a number with s, m, h, d or w, like 30d`);
   return Number(match[1]) * unit;
 }
 
@@ -213,7 +269,7 @@ function withoutBooleanValues(args: readonly string[]): string[] {
     if (match === null || !switches.has(match[1]!) || (end >= 0 && index > end)) return [arg];
     if (/^(1|t|T|true|TRUE|True)$/.test(match[2]!)) return [`--${match[1]}`];
     if (/^(0|f|F|false|FALSE|False)$/.test(match[2]!)) return [];
-    throw new ImagerError('usage', `flag --${match[1]} "${match[2]}": want true or false`);
+    throw usage(`flag --${match[1]} "${match[2]}": want true or false`);
   });
 }
 
@@ -221,6 +277,5 @@ function usageError(error: unknown): unknown {
   if (!(error instanceof CommanderError)) return error;
   const message = error.message.replace(/^error: /, '').split('\n')[0]!;
   const [, suggestion] = /\(Did you mean (.+?)\?\)/.exec(error.message) ?? [];
-  const hint = suggestion === undefined ? 'imager --help lists the flags' : `did you mean ${suggestion}?`;
-  return new ImagerError('usage', message, { hint });
+  return usage(message, suggestion === undefined ? 'imager --help lists the flags' : `did you mean ${suggestion}?`);
 }

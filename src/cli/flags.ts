@@ -16,7 +16,7 @@ export interface Flag {
   readonly name: string;
   readonly kind: FlagKind;
   readonly group: FlagGroup;
-  /** Name of the value in help texts. */
+  /** Name of the value in help texts; completion offers file names for `FILE` and `DIR`. */
   readonly value?: string;
   readonly short?: string;
   readonly choices?: readonly string[];
@@ -47,8 +47,8 @@ const OUTPUT_KINDS = ['iso', 'image', 'installer', 'kernel', 'initramfs', 'uki',
 
 export const FLAGS: readonly Flag[] = [
   profileFlag('image', 'arch', 'text', 'ARCH', 'target architecture (default: of this machine)', ['amd64', 'arm64']),
-  profileFlag('image', 'platform', 'text', 'NAME', 'platform, in place of the profile’s'),
-  profileFlag('image', 'output-kind', 'text', 'KIND', 'what to build, in place of the profile’s', OUTPUT_KINDS),
+  profileFlag('image', 'platform', 'text', 'NAME', "platform, in place of the profile's"),
+  profileFlag('image', 'output-kind', 'text', 'KIND', "what to build, in place of the profile's", OUTPUT_KINDS),
   toolFlag('image', 'talos-version', 'text', 'VERSION', 'Talos version to build for'),
   profileFlag('image', 'image-disk-size', 'text', 'SIZE', 'disk size, like 4GiB or 1500MiB'),
 
@@ -74,7 +74,7 @@ export const FLAGS: readonly Flag[] = [
     'SOURCE',
     'where kernel, initramfs and boot loaders come from: REF, oci:DIR, oci-archive:FILE or dir:DIR',
   ),
-  toolFlag('inputs', 'grub-dir', 'text', 'DIR', 'GRUB platform directories (default: the imager image’s)'),
+  toolFlag('inputs', 'grub-dir', 'text', 'DIR', "GRUB platform directories (default: the imager image's)"),
   profileFlag('inputs', 'base-installer-image', 'text', 'REF', 'base installer image'),
   profileFlag('inputs', 'image-cache', 'text', 'SOURCE', 'image cache: REF or an OCI layout directory'),
   toolFlag('inputs', 'insecure', 'switch', '', 'registries: do not check TLS certificates, allow plain HTTP'),
@@ -93,7 +93,7 @@ export const FLAGS: readonly Flag[] = [
     'afterwards write the output directory to standard output as .tar.gz',
   ),
   toolFlag('output', 'sync', 'switch', '', 'flush the result to the disk before saying it is done'),
-  toolFlag('output', 'json', 'switch', '', 'print the result as JSON'),
+  toolFlag('output', 'json', 'switch', '', 'print the result, or the plan, as JSON'),
   toolFlag('output', 'quiet', 'switch', '', 'no progress, only warnings and errors', { short: 'q' }),
   toolFlag('output', 'progress', 'text', 'STYLE', 'progress on standard error', {
     choices: ['auto', 'bars', 'plain', 'json', 'none'],

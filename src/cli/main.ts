@@ -1,5 +1,4 @@
 /** One command line from its words to its exit code. */
-import type { Command } from 'commander';
 import { BUILT_IN_PROFILE_NAMES } from '../profiles/built-in.ts';
 import { VERSION } from '../version.ts';
 import { type Invocation, parseCommandLine } from './command-line.ts';
@@ -9,16 +8,22 @@ import { reportError } from './report-error.ts';
 /** Never throws: errors are printed, and the exit code says of which class they are. */
 export async function main(args: readonly string[], io: Io): Promise<number> {
   try {
-    const print = (text: string): void => io.stdout.write(text);
-    const complete = await completionFor(args);
-    const texts = { version: VERSION, profiles: BUILT_IN_PROFILE_NAMES, print };
-    return await runInvocation(
-      await parseCommandLine(args, complete === undefined ? texts : { ...texts, complete }),
-      io,
-    );
+    return await runInvocation(await parse(args, io), io);
   } catch (error) {
-    return reportError(error, io.stderr, args.includes('--progress=json') ? 'json' : 'text');
+    // After a signal whatever fails fails because of it.
+    const cause = io.signal.aborted ? io.signal.reason : error;
+    return reportError(cause, io.stderr, wantsJsonLines(args) ? 'json' : 'text');
   }
+}
+
+async function parse(args: readonly string[], { stdout }: Io): Promise<Invocation> {
+  const print = (text: string): void => stdout.write(text);
+  const texts = { version: VERSION, profiles: BUILT_IN_PROFILE_NAMES, columns: stdout.columns, print };
+  if (args[0] !== 'completion' && args[0] !== 'complete') return parseCommandLine(args, texts);
+  // A library that only these two commands need.
+  const { addCompletion, askForPath } = await import('./completion.ts');
+  if (askForPath(args, print)) return { command: 'answered' };
+  return parseCommandLine(args, { ...texts, complete: (program) => addCompletion(program, args, print) });
 }
 
 /** Commands are loaded when they are asked for: `--help` must not wait for an HTTP client. */
@@ -29,7 +34,7 @@ async function runInvocation(invocation: Invocation, io: Io): Promise<number> {
     case 'build':
       return (await import('./build-command.ts')).runBuild(invocation.profile, invocation.flags, io);
     case 'plan':
-      return (await import('./build-command.ts')).runPlan(invocation, io);
+      return (await import('./plan-command.ts')).runPlan(invocation, io);
     case 'store ls':
     case 'store verify':
     case 'store prune':
@@ -39,11 +44,7 @@ async function runInvocation(invocation: Invocation, io: Io): Promise<number> {
   }
 }
 
-/** The completion library is loaded only for the two commands it adds. */
-async function completionFor(args: readonly string[]): Promise<((program: Command) => void) | undefined> {
-  if (args[0] !== 'completion' && args[0] !== 'complete') return undefined;
-  const { default: attach } = await import('@bomb.sh/tab/commander');
-  return (program) => {
-    attach(program, { completionCommandName: 'completion' });
-  };
+/** Also of a command line that could not be parsed. */
+function wantsJsonLines(args: readonly string[]): boolean {
+  return args.some((arg, index) => arg === '--progress=json' || (arg === 'json' && args[index - 1] === '--progress'));
 }

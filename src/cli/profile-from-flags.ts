@@ -7,6 +7,7 @@ import { type ContainerAsset, type GivenProfile, KEY_ENROLMENTS, OUTPUT_KINDS } 
 import type { YamlMapping } from '../yaml/value.ts';
 import type { FlagValues } from './flags.ts';
 import { readOverlayOptions } from './overlay-options.ts';
+import { decodeText, readText } from './text-input.ts';
 
 /** Larger than anything a META partition holds. */
 const META_FILE_LIMIT = 1 << 20;
@@ -15,7 +16,7 @@ const CONFIG_FILE_LIMIT = 4 << 20;
 
 export interface FlagInputs {
   readonly files: Files;
-  readonly stdin: Chunks;
+  readonly hostArchitecture: string;
 }
 
 /** A META value and the place it came from, for messages about its content. */
@@ -25,22 +26,35 @@ export interface MetaOrigin {
   readonly origin: string;
 }
 
-/** `KEY=VALUE`, `KEY=@FILE`, `KEY=-`, in order. Throws `usage` for a malformed flag, as upstream does, and `io` for files. */
-export async function readMetaFlags(flags: FlagValues, inputs: FlagInputs): Promise<MetaOrigin[]> {
-  const values: MetaOrigin[] = [];
-  for (const text of flags.lists.get('meta') ?? []) {
-    const meta = asUsage(() => parseMetaValue(text));
-    if (meta.value === '-') {
-      values.push({ meta: { ...meta, value: await readStdin(inputs.stdin) }, origin: 'standard input' });
-    } else if (meta.value.startsWith('@')) {
-      const path = meta.value.slice(1);
-      const value = decodeText(await inputs.files.read(path, META_FILE_LIMIT), path);
-      values.push({ meta: { ...meta, value }, origin: path });
+/** `--meta`, in order, with values as written. Throws `usage` as upstream does. */
+export function parseMetaFlags(flags: FlagValues): MetaValue[] {
+  const values = (flags.lists.get('meta') ?? []).map((text) => asUsage(() => parseMetaValue(text)));
+  if (values.filter(({ value }) => value === STANDARD_INPUT).length > 1)
+    throw new ImagerError('usage', 'flag --meta: standard input can be one value only');
+  return values;
+}
+
+const STANDARD_INPUT = '-';
+
+/** `VALUE`, `@FILE` and `-` to what they stand for. Throws `io` for files and `invalid-input` for what is no text. */
+export async function readMetaValues(
+  values: readonly MetaValue[],
+  { files, stdin }: { readonly files: Files; readonly stdin: Chunks },
+): Promise<MetaOrigin[]> {
+  const read: MetaOrigin[] = [];
+  for (const { key, value } of values) {
+    if (value === STANDARD_INPUT) {
+      const text = await readText(stdin, META_FILE_LIMIT, 'standard input');
+      read.push({ meta: { key, value: text }, origin: 'standard input' });
+    } else if (value.startsWith('@')) {
+      const path = value.slice(1);
+      const text = decodeText(await files.read(path, META_FILE_LIMIT), path);
+      read.push({ meta: { key, value: text }, origin: path });
     } else {
-      values.push({ meta, origin: `--meta 0x${meta.key.toString(16)}` });
+      read.push({ meta: { key, value }, origin: `--meta 0x${key.toString(16)}` });
     }
   }
-  return values;
+  return read;
 }
 
 /** The document the flags stand for, to be laid over the base profile. `arch` is always set, as upstream's default is. */
@@ -48,7 +62,7 @@ export async function profileFromFlags(
   baseProfileName: string,
   flags: FlagValues,
   meta: readonly MetaOrigin[],
-  inputs: FlagInputs & { readonly hostArchitecture: string },
+  inputs: FlagInputs,
 ): Promise<GivenProfile> {
   const text = (name: string): string | undefined => flags.text.get(name);
   const insecure = flags.switches.has('insecure');
@@ -192,25 +206,6 @@ export function parseSize(text: string): number {
   const size = match === null || unit === undefined ? Number.NaN : Math.floor(Number(match[1]) * unit);
   if (!Number.isSafeInteger(size)) throw invalid(`size "${text}": want a number with a unit, like 4GiB or 1500MB`);
   return size;
-}
-
-async function readStdin(stdin: Chunks): Promise<string> {
-  const parts: Uint8Array[] = [];
-  let size = 0;
-  for await (const chunk of stdin) {
-    size += chunk.length;
-    if (size > META_FILE_LIMIT) throw invalid(`standard input: more than ${META_FILE_LIMIT} bytes for a META value`);
-    parts.push(chunk);
-  }
-  return decodeText(Buffer.concat(parts), 'standard input');
-}
-
-function decodeText(data: Uint8Array, what: string): string {
-  try {
-    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(data);
-  } catch (cause) {
-    throw invalid(`${what}: not valid UTF-8`, { cause });
-  }
 }
 
 /** A malformed flag value is a usage error whatever the parser of the value calls it. */

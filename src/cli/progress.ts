@@ -1,5 +1,4 @@
 /** Progress on standard error: bars on a terminal, plain lines in a log, JSON lines for a program. */
-import { createLogUpdate } from 'log-update';
 import type { ProgressEvent } from '../pipeline/progress.ts';
 import type { Io, Terminal } from './io.ts';
 
@@ -11,7 +10,7 @@ export interface Progress {
   /** A line that stays. */
   note(text: string): void;
   warn(text: string): void;
-  /** Leaves the terminal as a reader expects it; call before anything else is printed. */
+  /** Leaves the terminal as a reader expects it, and says nothing any more. Once or several times. */
   finish(): void;
 }
 
@@ -22,7 +21,29 @@ export function chooseStyle(wish: string | undefined, quiet: boolean, terminal: 
   return terminal.isTTY ? 'bars' : 'plain';
 }
 
-export function startProgress(style: ProgressStyle, io: Pick<Io, 'stderr' | 'now'>): Progress {
+/** What one style of progress does; the rest is common. */
+type Display = Omit<Progress, 'finish'> & { readonly close: () => void };
+
+/** Tells of a signal too: what is under way may take a moment to stop. */
+export async function startProgress(
+  style: ProgressStyle,
+  io: Pick<Io, 'stderr' | 'now' | 'signal'>,
+): Promise<Progress> {
+  const display = await displayOf(style, io);
+  const stopping = (): void => display.note('stopping (a second signal stops at once)');
+  io.signal.addEventListener('abort', stopping);
+  return {
+    report: (event) => display.report({ ...event, task: withShortDigests(event.task) }),
+    note: display.note,
+    warn: display.warn,
+    finish() {
+      io.signal.removeEventListener('abort', stopping);
+      display.close();
+    },
+  };
+}
+
+async function displayOf(style: ProgressStyle, io: Pick<Io, 'stderr' | 'now'>): Promise<Display> {
   switch (style) {
     case 'bars':
       return bars(io.stderr);
@@ -35,15 +56,22 @@ export function startProgress(style: ProgressStyle, io: Pick<Io, 'stderr' | 'now
         report: () => undefined,
         note: () => undefined,
         warn: (text) => io.stderr.write(`warning: ${text}\n`),
-        finish: () => undefined,
+        close: () => undefined,
       };
   }
+}
+
+/** Twelve digits tell layers apart. */
+function withShortDigests(text: string): string {
+  return text.replace(/(sha(?:256|512):[0-9a-f]{12})[0-9a-f]+/g, '$1');
 }
 
 /** Redraws at most this often, milliseconds: a terminal cannot show more and a slow one must not brake the build. */
 const REDRAW_INTERVAL = 80;
 
-function bars(terminal: Terminal): Progress {
+async function bars(terminal: Terminal): Promise<Display> {
+  // Large, and logs never need it.
+  const { createLogUpdate } = await import('log-update');
   const update = createLogUpdate(terminal.stream);
   const tasks = new Map<string, ProgressEvent>();
   let drawn = 0;
@@ -58,8 +86,9 @@ function bars(terminal: Terminal): Progress {
   };
   return {
     report(event) {
-      if (event.total > 0 && event.done >= event.total) {
-        if (tasks.delete(event.task) || event.unit === 'step') keep(`✓ ${event.task}${amountOf(event)}`);
+      if (isComplete(event)) {
+        tasks.delete(event.task);
+        keep(`${event.task}: done${event.unit === 'bytes' ? `, ${formatBytes(event.total)}` : ''}`);
         return;
       }
       tasks.set(event.task, event);
@@ -67,7 +96,8 @@ function bars(terminal: Terminal): Progress {
     },
     note: keep,
     warn: (text) => keep(`warning: ${text}`),
-    finish() {
+    close() {
+      tasks.clear();
       update.clear();
       update.done();
     },
@@ -79,32 +109,36 @@ function barLine(event: ProgressEvent, columns: number): string {
   const width = Math.max(10, Math.min(30, columns - 60));
   const filled = Math.round(share * width);
   const percent = `${Math.floor(share * 100)}%`.padStart(4);
-  return `[${'#'.repeat(filled)}${'-'.repeat(width - filled)}] ${percent} ${event.task}${amountOf(event)}`.slice(
-    0,
-    columns - 1,
-  );
+  const bar = `[${'#'.repeat(filled)}${'-'.repeat(width - filled)}] ${percent}`;
+  return `${bar} ${event.task}${amountOf(event)}`.slice(0, columns - 1);
+}
+
+function amountOf(event: ProgressEvent): string {
+  return event.unit === 'bytes' ? ` ${formatBytes(event.done)} of ${formatBytes(event.total)}` : '';
 }
 
 /** One line when a task begins and one when it ends: a log wants neither bars nor a line per megabyte. */
-function plainLines(terminal: Terminal): Progress {
+function plainLines(terminal: Terminal): Display {
   const begun = new Set<string>();
+  const line = (text: string): void => terminal.write(`${text}\n`);
   return {
     report(event) {
-      if (!begun.has(event.task)) {
+      if (isComplete(event)) {
+        begun.delete(event.task);
+        line(`${event.task}: done${event.unit === 'bytes' ? `, ${formatBytes(event.total)}` : ''}`);
+      } else if (!begun.has(event.task)) {
         begun.add(event.task);
-        if (event.done < event.total)
-          terminal.write(`${event.task}${event.unit === 'bytes' ? ` (${formatBytes(event.total)})` : ''} ...\n`);
+        line(`${event.task} ...`);
       }
-      if (event.total > 0 && event.done >= event.total && begun.delete(event.task))
-        terminal.write(`${event.task}: done\n`);
     },
-    note: (text) => terminal.write(`${text}\n`),
-    warn: (text) => terminal.write(`warning: ${text}\n`),
-    finish: () => undefined,
+    note: line,
+    warn: (text) => line(`warning: ${text}`),
+    close: () => undefined,
   };
 }
 
-function jsonLines(io: Pick<Io, 'stderr' | 'now'>): Progress {
+/** One line per percent. */
+function jsonLines(io: Pick<Io, 'stderr' | 'now'>): Display {
   const line = (value: object): void => io.stderr.write(`${JSON.stringify({ time: io.now(), ...value })}\n`);
   const last = new Map<string, number>();
   return {
@@ -116,12 +150,12 @@ function jsonLines(io: Pick<Io, 'stderr' | 'now'>): Progress {
     },
     note: (message) => line({ type: 'note', message }),
     warn: (message) => line({ type: 'warning', message }),
-    finish: () => undefined,
+    close: () => undefined,
   };
 }
 
-function amountOf(event: ProgressEvent): string {
-  return event.unit === 'bytes' ? ` ${formatBytes(event.done)} of ${formatBytes(event.total)}` : '';
+function isComplete({ done, total }: ProgressEvent): boolean {
+  return total > 0 && done >= total;
 }
 
 /** Binary units with one decimal: `97.5 MiB`. */

@@ -1,11 +1,15 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type Invocation, parseCommandLine } from '../../src/cli/command-line.ts';
+import { type Invocation, parseCommandLine, type Texts } from '../../src/cli/command-line.ts';
 import { FLAGS } from '../../src/cli/flags.ts';
 import { ImagerError } from '../../src/errors.ts';
 
+function texts(print: (text: string) => void = () => undefined, columns = 80): Texts {
+  return { version: '1.2.3', profiles: ['iso', 'metal'], columns, print };
+}
+
 async function parse(...args: string[]): Promise<Invocation> {
-  return parseCommandLine(args, { version: '1.2.3', profiles: ['iso', 'metal'], print: () => undefined });
+  return parseCommandLine(args, texts());
 }
 
 async function flagsOf(...args: string[]): Promise<{ text: object; lists: object; switches: string[] }> {
@@ -53,12 +57,36 @@ test('switches take =true and =false and no separate value', async () => {
 });
 
 test('plan takes the flags of a build and its own', async () => {
-  const invocation = await parse('plan', 'iso', '--meta', '12=x', '--no-resolve', '--hosts', '-q');
+  const invocation = await parse('plan', 'iso', '--meta', '12=x', '--no-resolve', '-q');
   assert.ok(invocation.command === 'plan');
   assert.equal(invocation.resolve, false);
-  assert.equal(invocation.hosts, true);
+  assert.equal(invocation.view, 'text');
   assert.deepEqual(invocation.flags.lists.get('meta'), ['12=x']);
   assert.ok(invocation.flags.switches.has('quiet'));
+});
+
+test('a plan has one view', async () => {
+  for (const view of ['json', 'yaml', 'hosts'] as const) {
+    const invocation = await parse('plan', 'iso', `--${view}`);
+    assert.ok(invocation.command === 'plan');
+    assert.equal(invocation.view, view);
+    assert.equal(invocation.resolve, true);
+  }
+  await assert.rejects(parse('plan', 'iso', '--json', '--yaml'), { code: 'usage', message: /--json and --yaml/ });
+});
+
+test('flags before the name of a command count too', async () => {
+  const given = ['--meta', '1=a', '--arch', 'amd64', '--offline', 'plan', 'iso', '--meta', '2=b', '--arch', 'arm64'];
+  const { text, lists, switches } = await flagsOf(...given);
+  assert.deepEqual(
+    { text, lists, switches },
+    { text: { arch: 'arm64' }, lists: { meta: ['1=a', '2=b'] }, switches: ['offline'] },
+  );
+  assert.deepEqual(await parse('--store', '/s', '--json', 'store', 'ls'), {
+    command: 'store ls',
+    store: '/s',
+    json: true,
+  });
 });
 
 test('store, doctor', async () => {
@@ -78,7 +106,11 @@ const USAGE_ERRORS: readonly (readonly [readonly string[], RegExp])[] = [
   [['iso', '-arch', 'amd64'], /-a/],
   [['iso', '--meta'], /--meta/],
   [['iso', '--progress', 'loud'], /loud/],
-  [['store'], /./],
+  [['iso', '--output', ''], /flag --output "": want DIR/],
+  [['iso', '--talos-version='], /flag --talos-version "": want VERSION/],
+  [['store'], /store: want ls, verify or prune/],
+  [['store', 'list'], /store list: want ls/],
+  [['completion'], /shell/],
   [['store', 'prune', '--older-than', 'yesterday'], /yesterday/],
 ];
 
@@ -102,17 +134,39 @@ test('a retired flag names its replacement', async () => {
 });
 
 test('help names every flag and every profile, and is an answer, not an error', async () => {
-  const printed: string[] = [];
-  const texts = { version: '1.2.3', profiles: ['iso', 'metal'], print: (text: string) => void printed.push(text) };
-  assert.deepEqual(await parseCommandLine(['--help'], texts), { command: 'answered' });
-  const help = printed.join('');
-  for (const { name } of FLAGS) assert.ok(help.includes(`--${name}`), name);
-  assert.match(help, /"iso", "metal"/);
-  assert.match(help, /Examples:/);
+  for (const args of [['--help'], ['-h'], ['help']]) {
+    let help = '';
+    const told = texts((text) => {
+      help += text;
+    });
+    assert.deepEqual(await parseCommandLine(args, told), { command: 'answered' });
+    for (const { name } of FLAGS) assert.ok(help.includes(`--${name}`), name);
+    assert.match(help, /Profiles:\n {2}iso metal\n/);
+    assert.match(help, /Examples:/);
+  }
+});
+
+test('help is as wide as the terminal, within reason', async () => {
+  for (const columns of [80, 100, 300]) {
+    let help = '';
+    await parseCommandLine(
+      ['--help'],
+      texts((text) => {
+        help += text;
+      }, columns),
+    );
+    const [body] = help.split('Examples:');
+    const widest = Math.max(...body!.split('\n').map(({ length }) => length));
+    assert.ok(widest <= Math.min(columns, 120), `${widest} of ${columns}`);
+    assert.ok(widest > Math.min(columns, 120) - 20, `${widest} of ${columns}`);
+  }
 });
 
 test('version', async () => {
   const printed: string[] = [];
-  await parseCommandLine(['--version'], { version: '1.2.3', profiles: [], print: (text) => void printed.push(text) });
+  await parseCommandLine(
+    ['--version'],
+    texts((text) => void printed.push(text)),
+  );
   assert.deepEqual(printed, ['1.2.3\n']);
 });

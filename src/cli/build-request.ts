@@ -1,0 +1,113 @@
+/** What a command line asks for: its flags, the files they name and standard input, read into one request. */
+import { ImagerError } from '../errors.ts';
+import { parseMirrors } from '../oci/mirrors.ts';
+import { parseAssetSource } from '../pipeline/asset-source.ts';
+import { parseEpoch } from '../pipeline/epoch.ts';
+import type { PlanRequest } from '../pipeline/plan.ts';
+import { defaultStoreDirectory, type Workplace } from '../pipeline/workplace.ts';
+import { DEFAULT_TALOS_VERSION, ENROLMENT_FILES } from '../profiles/defaults.ts';
+import { parseProfile } from '../profiles/parse.ts';
+import type { GivenProfile } from '../profiles/profile.ts';
+import { type FinalProfile, finaliseProfile, resolveProfile } from '../profiles/resolve.ts';
+import { parseTalosVersion } from '../profiles/talos-version.ts';
+import { FLAGS, type FlagValues } from './flags.ts';
+import type { Io } from './io.ts';
+import { type MetaOrigin, parseMetaFlags, profileFromFlags, readMetaValues } from './profile-from-flags.ts';
+import { readText } from './text-input.ts';
+
+/** A profile document is a page or two; embedded machine configuration may be inside. */
+const PROFILE_LIMIT = 8 << 20;
+
+export interface BuildRequest {
+  readonly request: PlanRequest;
+  /** What a plan cannot know: flags and documents that say something other than what somebody may think. */
+  readonly warnings: readonly string[];
+}
+
+interface Given {
+  readonly profile: GivenProfile;
+  readonly meta: readonly MetaOrigin[];
+  readonly warnings: readonly string[];
+}
+
+/** `profileName` is a base profile or `-`. Throws `usage`, `invalid-input`, `unsupported`, and `io` for files that flags name. */
+export async function readBuildRequest(profileName: string, flags: FlagValues, io: Io): Promise<BuildRequest> {
+  const assets = flags.text.get('imager-image');
+  const grubDirectory = flags.text.get('grub-dir');
+  const epoch = parseEpoch(io.platform.environment.SOURCE_DATE_EPOCH);
+  const options = {
+    epoch,
+    ...(assets === undefined ? {} : { assets: parseAssetSource(assets) }),
+    ...(grubDirectory === undefined ? {} : { grubDirectory }),
+    skipNetworkCheck: flags.switches.has('no-validate'),
+  };
+  const given = profileName === '-' ? await givenOnStdin(flags, io) : await givenByFlags(profileName, flags, io);
+  const profile = await finalise(given, flags, io);
+  return {
+    request: {
+      ...options,
+      profile,
+      metaOrigins: new Map(given.meta.map(({ meta: { key }, origin }) => [key, origin])),
+    },
+    warnings: [...given.warnings, ...versionWarnings(profile)],
+  };
+}
+
+async function givenByFlags(name: string, flags: FlagValues, io: Io): Promise<Given> {
+  const { platform, stdin } = io;
+  const meta = await readMetaValues(parseMetaFlags(flags), { files: platform.files, stdin });
+  const inputs = { files: platform.files, hostArchitecture: platform.architecture };
+  return { profile: await profileFromFlags(name, flags, meta, inputs), meta, warnings: [] };
+}
+
+async function givenOnStdin(flags: FlagValues, io: Io): Promise<Given> {
+  // Upstream reads and then drops them.
+  parseMetaFlags(flags);
+  if (io.stdinIsTTY)
+    throw new ImagerError('usage', 'profile -: standard input is a terminal, want a profile document', {
+      hint: 'imager - < profile.yaml',
+    });
+  const text = await readText(io.stdin, PROFILE_LIMIT, 'standard input');
+  const { profile, warnings } = parseProfile(text.replace(/^\uFEFF/, ''), { file: 'standard input' });
+  return { profile, meta: [], warnings: [...ignoredFlags(flags, profile.version), ...warnings] };
+}
+
+function ignoredFlags({ text, lists, switches }: FlagValues, version: string): string[] {
+  const isGiven = (name: string): boolean => text.has(name) || lists.has(name) || switches.has(name);
+  const names = FLAGS.filter(({ name, mapsToProfile }) => mapsToProfile && isGiven(name)).map(({ name }) => name);
+  if (version !== '' && text.has('talos-version') && text.get('talos-version') !== version) names.push('talos-version');
+  if (names.length === 0) return [];
+  const flags = names.map((name) => `--${name}`).join(', ');
+  return [`standard input has the whole profile: ${flags} ${names.length === 1 ? 'has' : 'have'} no effect`];
+}
+
+async function finalise(given: Given, flags: FlagValues, { platform }: Io): Promise<FinalProfile> {
+  const existingSecureBootFiles = new Set<string>();
+  for (const path of Object.values(ENROLMENT_FILES)) {
+    if ((await platform.files.info(path)) !== undefined) existingSecureBootFiles.add(path);
+  }
+  const defaultVersion = flags.text.get('talos-version') ?? DEFAULT_TALOS_VERSION;
+  return finaliseProfile(resolveProfile(given.profile), { defaultVersion, existingSecureBootFiles });
+}
+
+/** Custom builds may be tagged in any way, so these are no errors. */
+function versionWarnings({ version }: FinalProfile): string[] {
+  if (parseTalosVersion(version) === undefined)
+    return [`Talos version ${version}: not like v1.13.0, so what that release needs is a guess`];
+  if (!/^\s*v/.test(version)) return [`Talos version ${version}: releases are tagged with a v, v${version}`];
+  return [];
+}
+
+/** Where and how the inputs of a build are reached. Throws `invalid-input` for mirrors. */
+export function workplaceOf(flags: FlagValues, { platform, signal }: Io): Workplace {
+  return {
+    platform,
+    store: flags.text.get('store') ?? defaultStoreDirectory(platform),
+    transport: {
+      mirrors: parseMirrors(flags.lists.get('mirror') ?? []),
+      insecure: flags.switches.has('insecure'),
+      offline: flags.switches.has('offline'),
+    },
+    signal,
+  };
+}
