@@ -7,7 +7,7 @@
 import { type BlockRun, blockRuns } from '../../bytes/blocks.ts';
 import { type Bytes, concat, ofMemory, padTo, padToMultiple, slice } from '../../bytes/bytes.ts';
 import { structure, viewOf } from '../../bytes/field.ts';
-import { type ImagerError, invalid } from '../../errors.ts';
+import { invalid } from '../../errors.ts';
 import { ENTRY_SIZE, putEntry } from './cluster-table.ts';
 import { checkClusterSize, encodeHeader, MAXIMUM_L1_SIZE, MAXIMUM_REFCOUNT_TABLE_SIZE } from './header.ts';
 import type { Qcow2Options } from './options.ts';
@@ -44,12 +44,11 @@ export function layoutQcow2(disk: Bytes, options: Qcow2Options = {}): Bytes {
   checkClusterSize(clusterSize);
   if (disk.size % SECTOR !== 0) throw invalid(`qcow2: disk of ${disk.size} bytes, want a multiple of ${SECTOR}`);
   const l1Size = Math.ceil(disk.size / (clusterSize * (clusterSize / ENTRY_SIZE)));
-  if (l1Size * ENTRY_SIZE > MAXIMUM_L1_SIZE) throw tooLarge(disk, clusterSize);
+  checkTables(disk.size, l1Size, clusterSize);
 
   const assignment = assignClusters(blockRuns(disk, clusterSize), clusterSize / ENTRY_SIZE);
   const l1Clusters = Math.ceil((l1Size * ENTRY_SIZE) / clusterSize);
   const shape = refcountShape(1 + l1Clusters + assignment.clusters, clusterSize);
-  if (shape.tableClusters * clusterSize > MAXIMUM_REFCOUNT_TABLE_SIZE) throw tooLarge(disk, clusterSize);
 
   const blocks = 1 + shape.tableClusters;
   const l1 = blocks + shape.blocks;
@@ -171,8 +170,13 @@ function* clusterParts(
   }
 }
 
-function tooLarge(disk: Bytes, clusterSize: number): ImagerError {
-  return invalid(`qcow2: disk of ${disk.size} bytes in clusters of ${clusterSize}: its tables exceed what QEMU opens`, {
-    hint: 'use a larger cluster_size',
-  });
+/** The tables must be what QEMU opens, and stay so when a machine has filled the disk. */
+function checkTables(diskSize: number, l1Size: number, clusterSize: number): void {
+  const full = Math.ceil(diskSize / clusterSize) + l1Size + Math.ceil((l1Size * ENTRY_SIZE) / clusterSize) + 1;
+  const counts = refcountShape(full, clusterSize).tableClusters * clusterSize;
+  if (l1Size * ENTRY_SIZE > MAXIMUM_L1_SIZE || counts > MAXIMUM_REFCOUNT_TABLE_SIZE) {
+    throw invalid(`qcow2: disk of ${diskSize} bytes in clusters of ${clusterSize}: its tables exceed what QEMU opens`, {
+      hint: 'use a larger cluster_size',
+    });
+  }
 }
