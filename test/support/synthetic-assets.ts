@@ -236,14 +236,17 @@ interface Document {
 }
 
 async function readImage(directory: string, { mediaType, digest, platform }: Reference): Promise<TestImage> {
-  const manifest = await readFile(blobFile(directory, digest));
-  const { manifests = [], config, layers = [] } = JSON.parse(manifest.toString()) as Document;
+  // No `Buffer`: its slices are views, and a registry that spoils a slice would spoil the image.
+  const blob = async (digest: string): Promise<Uint8Array> =>
+    new Uint8Array(await readFile(blobFile(directory, digest)));
+  const manifest = await blob(digest);
+  const { manifests = [], config, layers = [] } = JSON.parse(new TextDecoder().decode(manifest)) as Document;
   const content = config === undefined ? [] : [config, ...layers];
   return {
     mediaType,
     manifest,
     children: await Promise.all(manifests.map((child) => readImage(directory, child))),
-    blobs: await Promise.all(content.map((blob) => readFile(blobFile(directory, blob.digest)))),
+    blobs: await Promise.all(content.map((one) => blob(one.digest))),
     ...(platform === undefined ? {} : { platform }),
   };
 }
