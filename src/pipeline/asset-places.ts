@@ -1,4 +1,5 @@
 /** Which boot assets an output is made of, and where each of them lies: decided without looking. */
+import { type DiskBootloader, type DiskChoice, diskBootloader } from '../disk/bootloader.ts';
 import { type IsoChoice, type IsoGenerator, isoGenerator } from '../iso/generator.ts';
 import type { FinalProfile } from '../profiles/resolve.ts';
 import type { AssetSource } from './asset-source.ts';
@@ -35,6 +36,9 @@ export interface AssetWishes {
   readonly grubDirectory?: string;
 }
 
+/** Bytes, where a profile says nothing. */
+const DEFAULT_SECTOR_SIZE = 512;
+
 /** In images as on Debian-like machines. */
 export const GRUB_DIRECTORY = '/usr/lib/grub';
 
@@ -46,7 +50,7 @@ export function defaultAssets(version: string): AssetSource {
 /**
  * A path that is the profile's default means that file of the imager image, any other is a file of the user's. GRUB comes from the imager image
  * too; when the profile names every file itself and no source was given, from this machine, so that nothing is pulled for it alone.
- * Throws what `isoGenerator` throws.
+ * Throws what `isoGenerator` and `diskBootloader` throw.
  */
 export function placeAssets({ profile, assets, grubDirectory }: AssetWishes): AssetPlaces {
   const source = assets ?? defaultAssets(profile.version);
@@ -82,6 +86,12 @@ const ISO_NEEDS = {
   uefi: { files: SYSTEMD_FILES, grub: false },
 } as const satisfies Record<IsoGenerator, Needs>;
 
+const DISK_NEEDS = {
+  grub: { files: ['kernel', 'initramfs'], grub: true },
+  'dual-boot': { files: SYSTEMD_FILES, grub: true },
+  'sd-boot': { files: SYSTEMD_FILES, grub: false },
+} as const satisfies Record<DiskBootloader, Needs>;
+
 function needsOf(profile: FinalProfile): Needs {
   switch (profile.output.kind) {
     case 'cmdline':
@@ -94,6 +104,7 @@ function needsOf(profile: FinalProfile): Needs {
     case 'iso':
       return isoNeeds(profile);
     case 'image':
+      return DISK_NEEDS[diskBootloader(diskChoice(profile))];
     case 'installer':
       return { files: SYSTEMD_FILES, grub: true };
   }
@@ -113,6 +124,12 @@ export function isoChoice({ arch, secureboot, output, traits }: FinalProfile): I
     bootloader: output.isoOptions?.bootloader,
     traits,
   };
+}
+
+/** What decides how a disk image starts. */
+export function diskChoice({ arch, output, traits }: FinalProfile): DiskChoice {
+  const { bootloader = 'none', diskSectorSize = 0 } = output.imageOptions ?? {};
+  return { bootloader, architecture: arch, sectorSize: diskSectorSize || DEFAULT_SECTOR_SIZE, traits };
 }
 
 const FILES = {

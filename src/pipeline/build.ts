@@ -5,6 +5,7 @@ import type { OutputKind } from '../profiles/profile.ts';
 import { acquireAssets, type PinnedInputs } from './acquire.ts';
 import type { Artifact } from './artifact.ts';
 import type { BuildInput } from './build-input.ts';
+import { diskOf } from './disk.ts';
 import { isoOf } from './iso.ts';
 import type { Plan, PlanRequest } from './plan.ts';
 import { inspectedKernel, ukiOf } from './uki.ts';
@@ -18,6 +19,7 @@ interface KindRow {
 const KINDS = {
   // The two names are what UEFI firmware tells by how to start it; IANA's spelling of the first, with a dot, it does not know.
   iso: { mediaType: 'application/vnd.efi-iso', build: isoOf },
+  image: { mediaType: 'application/octet-stream', build: diskOf },
   uki: { mediaType: 'application/efi', build: async (input) => (await ukiOf(input)).bytes },
   kernel: { mediaType: 'application/octet-stream', build: kernelOf },
   initramfs: { mediaType: 'application/octet-stream', build: ({ assets }) => assets.file('initramfs') },

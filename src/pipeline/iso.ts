@@ -2,18 +2,16 @@
 import { composeElToritoImage, composeIsoEfiCore, isoIdentifier } from '../boot/grub-image.ts';
 import { type EfiPlatform, type GrubPlatform, readGrubFile } from '../boot/grub-modules.ts';
 import type { Bytes } from '../bytes/bytes.ts';
-import { read } from '../bytes/read.ts';
-import { ImagerError } from '../errors.ts';
 import { buildIso, type IsoParts } from '../iso/build.ts';
 import { isoGenerator } from '../iso/generator.ts';
 import type { BiosGrub, EfiGrub, KernelParts, SystemdBoot } from '../iso/parts.ts';
 import type { Architecture } from '../profiles/profile.ts';
-import { children, subtree, type Tree } from '../tree/tree.ts';
 import { isoChoice } from './asset-places.ts';
 import type { BuildInput } from './build-input.ts';
-import type { GrubFiles } from './grub-files.ts';
+import { keptCore } from './grub-core.ts';
+import { type GrubFiles, hasPlatform, missingPlatform, platformFiles } from './grub-files.ts';
 import { inspectedKernel, systemdBootOf, ukiOf } from './uki.ts';
-import { openWorkplaceStore, type Workplace } from './workplace.ts';
+import type { Workplace } from './workplace.ts';
 
 /** The whole ISO, referring to the assets. Throws what `buildIso` and the makers of its parts throw. */
 export async function isoOf(input: BuildInput): Promise<Bytes> {
@@ -89,51 +87,15 @@ async function everyGrub({
 
 async function biosGrub(workplace: Workplace, grub: GrubFiles): Promise<BiosGrub> {
   const files = platformFiles(grub, 'i386-pc');
-  const elTorito = await kept(workplace, grub, 'i386-pc-eltorito', {}, () => composeElToritoImage(files));
+  const elTorito = await keptCore(workplace, grub, 'i386-pc-eltorito', {}, () => composeElToritoImage(files));
   return { files, hybridBoot: await readGrubFile(files, 'boot_hybrid.img'), elTorito };
 }
 
 async function efiGrub(workplace: Workplace, grub: GrubFiles, platform: EfiPlatform, epoch: number): Promise<EfiGrub> {
   const files = platformFiles(grub, platform);
   const identifier = isoIdentifier(epoch);
-  const core = await kept(workplace, grub, platform, { identifier }, () =>
+  const core = await keptCore(workplace, grub, platform, { identifier }, () =>
     composeIsoEfiCore(files, platform, identifier),
   );
   return { platform, files, core };
-}
-
-function platformFiles(grub: GrubFiles, platform: GrubPlatform): Tree {
-  if (!hasPlatform(grub, platform)) throw missingPlatform(grub, platform);
-  return subtree(grub.platforms, platform);
-}
-
-function hasPlatform({ platforms }: GrubFiles, platform: GrubPlatform): boolean {
-  return platforms.byPath.get(platform)?.kind === 'directory';
-}
-
-function missingPlatform({ platforms }: GrubFiles, wanted: string): ImagerError {
-  const found = children(platforms, '').map(({ path }) => path);
-  return new ImagerError('dependency', `GRUB platform ${wanted}: not among ${found.join(', ') || 'nothing'}`, {
-    hint: 'the imager image has it; name another directory with --grub-dir',
-  });
-}
-
-/** Raised when a core image of the same modules comes out differently. */
-const CORE_REVISION = 1;
-
-/**
- * A core image out of the store, where it is kept: composing takes a few tenths of a second, reading back a millisecond. Of a directory of the user's,
- * which may change, nothing is kept.
- */
-async function kept(
-  workplace: Workplace,
-  { identity }: GrubFiles,
-  core: string,
-  parameters: Readonly<Record<string, string>>,
-  compose: () => Promise<Uint8Array>,
-): Promise<Uint8Array> {
-  if (identity === undefined) return compose();
-  const store = await openWorkplaceStore(workplace);
-  const key = { source: identity, kind: `grub-core ${CORE_REVISION}`, parameters: { core, ...parameters } };
-  return read(await store.derived(key, async (writer) => writer.write(await compose())));
 }

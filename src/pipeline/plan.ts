@@ -15,6 +15,7 @@ import { parseTalosVersion } from '../profiles/talos-version.ts';
 import { checkOnMachine } from './acquire.ts';
 import { type AssetPlaces, type AssetWishes, type InputRole, placeAssets } from './asset-places.ts';
 import { formatAssetSource } from './asset-source.ts';
+import { checkDisk } from './disk-plan.ts';
 import { checkEpoch } from './epoch.ts';
 import { hostsOfImage, resolveImagerImage } from './imager-image.ts';
 import { digestOfPlace } from './input-digest.ts';
@@ -77,7 +78,7 @@ export interface PlanOptions {
 
 /**
  * Decides everything a build needs, and checks all that can be checked before a layer is fetched. Throws `invalid-input` for an epoch, a reference, META values
- * and arguments that cannot work; when resolving also `io` for files that are not there and what asking for manifests throws.
+ * and arguments that cannot work, `install` for a disk that is too small; when resolving also `io` for files that are not there and what asking for manifests throws.
  *
  * @example
  * const profile = finaliseProfile(resolveProfile({ baseProfileName: 'iso', arch: 'amd64' }));
@@ -87,6 +88,7 @@ export async function planBuild(workplace: Workplace, request: PlanRequest, opti
   const { profile, epoch } = request;
   checkEpoch(epoch);
   const networkWarnings = checkMeta(request);
+  const diskWarnings = profile.output.kind === 'image' ? checkDisk(profile) : [];
   const cmdline = cmdlineOf(profile);
   const assets = placeAssets(request);
   const hosts = hostsOfAssets(workplace, assets);
@@ -103,6 +105,7 @@ export async function planBuild(workplace: Workplace, request: PlanRequest, opti
     warnings: [
       ...profile.warnings,
       ...networkWarnings,
+      ...diskWarnings,
       ...checkKernelArguments(cmdline.text).map(argumentWarning),
       ...cmdline.warnings.map(({ message }) => message),
     ],

@@ -1,12 +1,13 @@
 /** What a plan can describe and this release cannot build yet: said at plan time, in one place, and never half done. */
-import type { Profile } from '../profiles/profile.ts';
+import type { Output, Profile } from '../profiles/profile.ts';
 
 /** One sentence per reason; none means that the profile can be built. */
 export function unsupportedReasons(profile: Profile): string[] {
   const { input, output, overlay, customization } = profile;
   const reasons: (string | false)[] = [
-    (output.kind === 'image' || output.kind === 'installer') && `output kind ${output.kind}`,
-    output.kind !== 'image' && output.outFormat !== 'raw' && `output format ${output.outFormat}`,
+    output.kind === 'installer' && `output kind ${output.kind}`,
+    output.kind === 'image' && diskFormat(output) !== 'raw' && `disk format ${diskFormat(output)}`,
+    output.outFormat !== 'raw' && `output format ${output.outFormat}`,
     profile.secureboot === true && output.kind !== 'cmdline' && 'SecureBoot signing',
     input.systemExtensions.length > 0 && output.kind !== 'cmdline' && output.kind !== 'kernel' && 'system extensions',
     customization.embeddedMachineConfiguration !== '' &&
@@ -14,11 +15,15 @@ export function unsupportedReasons(profile: Profile): string[] {
       output.kind !== 'kernel' &&
       'embedded machine configuration',
     overlay !== null && 'overlays',
-    hasImageCache(profile) && output.kind === 'iso' && 'an image cache',
+    hasImageCache(profile) && (output.kind === 'iso' || output.kind === 'image') && 'an image cache',
   ];
   return reasons.filter((reason) => reason !== false).map((reason) => `${reason}: not supported by this release`);
 }
 
 function hasImageCache({ input }: Profile): boolean {
   return input.imageCache.imageRef !== '' || input.imageCache.ociPath !== '' || input.imageCache.tarballPath !== '';
+}
+
+function diskFormat({ imageOptions }: Output): string {
+  return imageOptions?.diskFormat ?? 'unknown';
 }

@@ -33,6 +33,8 @@ describe('what an output is made of', () => {
     ['initramfs', { output: { kind: 'initramfs' } }, [INITRAMFS]],
     ['cmdline', { output: { kind: 'cmdline' } }, []],
     ['disk image', { baseProfileName: 'metal' }, [KERNEL, INITRAMFS, STUB, BOOT, GRUB]],
+    ['disk image before 1.10', { baseProfileName: 'metal', version: 'v1.9.0' }, [KERNEL, INITRAMFS, GRUB]],
+    ['secure boot disk image', { baseProfileName: 'secureboot-metal' }, [KERNEL, INITRAMFS, STUB, BOOT]],
     ['installer', { baseProfileName: 'installer' }, [KERNEL, INITRAMFS, STUB, BOOT, GRUB]],
   ];
   for (const [name, given, expected] of cases) {

@@ -383,12 +383,12 @@ describe('images that are not what is wanted', () => {
   }
 
   test('what this release cannot build is refused before anything is fetched', async () => {
-    const request = testRequest({ baseProfileName: 'metal' });
+    const request = testRequest({ baseProfileName: 'installer' });
     const nowhere: Workplace = { platform: untouchablePlatform(), store: '/nonexistent', transport: {} };
     const plan = await planBuild(nowhere, request, { resolve: false });
     await assert.rejects(build(nowhere, request, plan), {
       code: 'unsupported',
-      message: 'output kind image: not supported by this release',
+      message: 'output kind installer: not supported by this release',
     });
   });
 

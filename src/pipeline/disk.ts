@@ -1,0 +1,78 @@
+/** The disk image row of the output table: finishes the pieces the chosen boot loader needs. */
+import { composeDiskCore } from '../boot/grub-image.ts';
+import { type EfiPlatform, type GrubPlatform, readGrubFile } from '../boot/grub-modules.ts';
+import type { Bytes } from '../bytes/bytes.ts';
+import { diskBootloader } from '../disk/bootloader.ts';
+import { buildDisk } from '../disk/build.ts';
+import type { BiosGrub, DiskParts, InstalledKernel, SystemdBoot } from '../disk/parts.ts';
+import type { Architecture } from '../profiles/profile.ts';
+import { diskChoice } from './asset-places.ts';
+import type { BuildInput } from './build-input.ts';
+import { diskDimensions } from './disk-plan.ts';
+import { keptCore } from './grub-core.ts';
+import { platformFiles } from './grub-files.ts';
+import { inspectedKernel, systemdBootOf, ukiOf } from './uki.ts';
+
+/** The whole disk, referring to the assets. Throws what `buildDisk` and the makers of its parts throw. */
+export async function diskOf(input: BuildInput): Promise<Bytes> {
+  const { profile, epoch } = input;
+  return buildDisk(await partsOf(input), {
+    ...diskDimensions(profile),
+    version: profile.version,
+    architecture: profile.arch,
+    traits: profile.traits,
+    meta: profile.customization.metaContents,
+    epoch,
+  });
+}
+
+async function partsOf(input: BuildInput): Promise<DiskParts> {
+  const bootloader = diskBootloader(diskChoice(input.profile));
+  switch (bootloader) {
+    case 'sd-boot':
+      return { bootloader, systemd: await systemdParts(input) };
+    case 'dual-boot':
+      return {
+        bootloader,
+        ...(await installedKernel(input)),
+        systemd: await systemdParts(input),
+        bios: await biosGrub(input),
+      };
+    case 'grub':
+      return { bootloader, ...(await installedKernel(input)), ...(await everyGrub(input)) };
+  }
+}
+
+async function systemdParts(input: BuildInput): Promise<SystemdBoot> {
+  return { loader: await systemdBootOf(input), uki: (await ukiOf(input)).bytes };
+}
+
+async function installedKernel(input: BuildInput): Promise<InstalledKernel> {
+  await inspectedKernel(input);
+  const { assets, cmdline } = input;
+  return { kernel: assets.file('kernel'), initramfs: assets.file('initramfs'), cmdline };
+}
+
+const EFI_PLATFORM = { amd64: 'x86_64-efi', arm64: 'arm64-efi' } as const satisfies Record<Architecture, EfiPlatform>;
+
+/** arm64 machines have no BIOS. */
+async function everyGrub(
+  input: BuildInput,
+): Promise<{ readonly bios: BiosGrub | undefined; readonly efiCore: Uint8Array }> {
+  const { arch } = input.profile;
+  return {
+    bios: arch === 'arm64' ? undefined : await biosGrub(input),
+    efiCore: await diskCore(input, EFI_PLATFORM[arch]),
+  };
+}
+
+async function biosGrub(input: BuildInput): Promise<BiosGrub> {
+  const files = platformFiles(input.assets.grub!, 'i386-pc');
+  return { bootImage: await readGrubFile(files, 'boot.img'), core: await diskCore(input, 'i386-pc') };
+}
+
+async function diskCore({ workplace, assets }: BuildInput, platform: GrubPlatform): Promise<Uint8Array> {
+  const grub = assets.grub!;
+  const files = platformFiles(grub, platform);
+  return keptCore(workplace, grub, `${platform}-disk`, {}, () => composeDiskCore(files, platform));
+}
