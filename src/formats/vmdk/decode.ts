@@ -37,7 +37,8 @@ export async function decodeVmdk(file: Bytes, inflate: Inflate, options: VmdkRea
   if (file.size < SECTOR) throw invalid(`VMDK: ${file.size} bytes hold no header`);
   const header = decodeSparseHeader(await read(file, 0, SECTOR));
   const text = await readSectors(file, header.descriptorOffset, header.descriptorSectors * SECTOR, DESCRIPTOR_LIMIT);
-  const descriptor = new TextDecoder().decode(text).replace(/\0+$/, '');
+  const end = text.indexOf(0);
+  const descriptor = new TextDecoder().decode(end < 0 ? text : text.subarray(0, end));
   const positions = await readTables(file, header.directoryOffset, grainTableCount(header.capacity));
   const source = grainSource(file, positions, header.capacity * SECTOR, inflate, options.key);
   return { descriptor, disk: mapGrains(source, positions) };
