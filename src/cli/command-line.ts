@@ -15,6 +15,16 @@ export type Invocation =
       readonly resolve: boolean;
       readonly view: PlanView;
     }
+  | {
+      readonly command: 'pxe';
+      /** Absent only when the files are served without being written. */
+      readonly directory: string | undefined;
+      readonly profile: string;
+      readonly flags: FlagValues;
+      /** `ADDR[:PORT]`. */
+      readonly serve: string | undefined;
+      readonly baseUrl: string | undefined;
+    }
   | { readonly command: 'store ls' | 'store verify'; readonly store: string | undefined; readonly json: boolean }
   | {
       readonly command: 'store prune';
@@ -87,6 +97,7 @@ function buildProgram(texts: Texts, found: Found): Command {
     found({ command: 'build', profile: onlyProfile(command), flags: flagsOf(command) });
   });
   addPlan(program, texts, found);
+  addPxe(program, texts, found);
   addStore(program, found);
   addDoctor(program, found);
   // The real one is attached by `complete`; this entry makes the help list it without loading the library.
@@ -119,6 +130,19 @@ function addPlan(program: Command, texts: Texts, found: Found): void {
       const flags = flagsOf(command);
       const view = planView({ ...options, json: flags.switches.has('json') });
       found({ command: 'plan', profile: onlyProfile(command), flags, resolve: options.resolve !== false, view });
+    });
+}
+
+function addPxe(program: Command, texts: Texts, found: Found): void {
+  const command = program.command('pxe').argument('[dir]', 'directory for the files; needed unless they are served');
+  addProfileCommand(command, texts)
+    .description('write or serve what a network boot needs: iPXE script, kernel, initramfs, UKI, checksums')
+    .option('--serve <ADDR>', 'serve the files over HTTP at ADDR or ADDR:PORT (default port: 8080)')
+    .option('--base-url <URL>', 'where the files will be; beside the script unless given')
+    .action((_directory, _profile, options: Options, { args: [directory, profile = 'metal', ...more] }: Command) => {
+      if (more.length > 0) throw usage(`pxe: want a directory and a profile, got ${2 + more.length} arguments`);
+      const { serve, baseUrl } = options as { readonly serve?: string; readonly baseUrl?: string };
+      found({ command: 'pxe', directory, profile, flags: flagsOf(command), serve, baseUrl });
     });
 }
 

@@ -35,6 +35,8 @@ async function runInvocation(invocation: Invocation, io: Io): Promise<number> {
       return (await import('./build-command.ts')).runBuild(invocation.profile, invocation.flags, io);
     case 'plan':
       return (await import('./plan-command.ts')).runPlan(invocation, io);
+    case 'pxe':
+      return (await import('./pxe-command.ts')).runPxe(invocation, io);
     case 'store ls':
     case 'store verify':
     case 'store prune':

@@ -1,0 +1,121 @@
+/** `imager pxe`: a directory for network boot, written, served, or both. */
+import { ImagerError } from '../errors.ts';
+import { buildPxe, type PxeFile, type PxePlan, planPxe } from '../pipeline/pxe.ts';
+import { writeArtifact } from '../pipeline/write-artifact.ts';
+import { parseBaseUrl } from '../pxe/base-url.ts';
+import { IPXE_SCRIPT_NAME } from '../pxe/ipxe-script.ts';
+import { readBuildRequest, workplaceOf } from './build-request.ts';
+import type { Invocation } from './command-line.ts';
+import { elideKernelArguments } from './elide.ts';
+import type { FlagValues } from './flags.ts';
+import type { Io } from './io.ts';
+import { chooseStyle, type Progress, startProgress } from './progress.ts';
+import { parseListenAddress, startPxeServer } from './pxe-server.ts';
+
+type PxeInvocation = Extract<Invocation, { readonly command: 'pxe' }>;
+
+/** What is said by the directory, or by the command. */
+const FOREIGN_FLAGS = ['output', 'output-kind', 'tar-to-stdout'];
+
+export async function runPxe(invocation: PxeInvocation, io: Io): Promise<number> {
+  const { directory, profile, flags, serve, baseUrl } = invocation;
+  checkFlags(flags);
+  if (directory === undefined && serve === undefined) {
+    throw new ImagerError('usage', 'pxe: want a directory to write, or --serve ADDR', { hint: 'imager pxe /srv/pxe' });
+  }
+  const address = serve === undefined ? undefined : parseListenAddress(serve);
+  const base = baseUrl === undefined ? {} : { baseUrl: parseBaseUrl(baseUrl) };
+  const progress = await startProgress(
+    chooseStyle(flags.text.get('progress'), flags.switches.has('quiet'), io.stderr),
+    io,
+  );
+  try {
+    const { request, warnings } = await readBuildRequest(profile, flags, io);
+    const workplace = { ...workplaceOf(flags, io), onProgress: progress.report };
+    const plan = await planPxe(workplace, request, base);
+    for (const warning of [...warnings, ...plan.warnings]) progress.warn(warning);
+    progress.note(`kernel command line: ${elideKernelArguments(plan.cmdline)}`);
+    const files = await buildPxe(workplace, plan);
+    if (directory !== undefined) await writeFiles(files, directory, { flags, io, progress });
+    if (flags.switches.has('json')) io.stdout.write(`${JSON.stringify(resultJson(files, plan, directory), null, 2)}\n`);
+    if (address === undefined) return 0;
+    // What the command says from here on belongs to nobody's progress.
+    progress.finish();
+    return await serveUntilStopped(files, address, io);
+  } finally {
+    progress.finish();
+  }
+}
+
+function checkFlags({ text, switches }: FlagValues): void {
+  const given = FOREIGN_FLAGS.filter((name) => text.has(name) || switches.has(name));
+  if (given.length === 0) return;
+  throw new ImagerError('usage', `flag --${given[0]}: has no meaning for pxe, want imager pxe DIR [profile]`);
+}
+
+async function writeFiles(
+  files: readonly PxeFile[],
+  directory: string,
+  { flags, io, progress }: { readonly flags: FlagValues; readonly io: Io; readonly progress: Progress },
+): Promise<void> {
+  for (const file of files) {
+    let written = 0;
+    const report = (done: number): void => {
+      written = done;
+      progress.report({ task: `writing ${file.name}`, done, total: file.bytes.size, unit: 'bytes' });
+    };
+    const path = await writeArtifact(io.platform, file, directory, {
+      signal: io.signal,
+      onProgress: report,
+      sync: flags.switches.has('sync'),
+      temporarySuffix: `${process.pid}.partial`,
+    });
+    // The zeros at an end are not written, so the last report may be missing.
+    if (written < file.bytes.size) report(file.bytes.size);
+    progress.note(`output asset path: ${path}`);
+  }
+}
+
+function resultJson(
+  files: readonly PxeFile[],
+  { cmdline, inputs, warnings }: PxePlan,
+  directory: string | undefined,
+): object {
+  const listed = files.map(({ name, mediaType, bytes, sha256 }) => ({ name, size: bytes.size, mediaType, sha256 }));
+  return { ...(directory === undefined ? {} : { directory }), files: listed, cmdline, inputs, warnings };
+}
+
+/** A signal is how a server is meant to end: no failure. */
+async function serveUntilStopped(
+  files: readonly PxeFile[],
+  address: ReturnType<typeof parseListenAddress>,
+  { signal, stderr }: Io,
+): Promise<number> {
+  signal.throwIfAborted();
+  const server = await startPxeServer(files, address, (line) => stderr.write(`${line}\n`));
+  stderr.write(advice(server.urls, files));
+  await new Promise<void>((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener('abort', () => resolve(), { once: true });
+  });
+  await server.close();
+  return 0;
+}
+
+/** What to tell the DHCP server, in the names of RFC 2132. */
+function advice(urls: readonly string[], files: readonly PxeFile[]): string {
+  const [first = ''] = urls;
+  const uki = files.find(({ mediaType }) => mediaType === 'application/efi');
+  return [
+    ...urls.map((url) => `serving ${url}${IPXE_SCRIPT_NAME}`),
+    'DHCP options:',
+    `  for iPXE (user class, option 77: iPXE):            67 bootfile-name ${first}${IPXE_SCRIPT_NAME}`,
+    ...(uki === undefined
+      ? []
+      : [
+          `  for UEFI HTTP boot (option 60: HTTPClient...):     60 vendor-class HTTPClient, 67 bootfile-name ${first}${uki.name}`,
+        ]),
+    '  for PXE firmware (option 60: PXEClient...):        66 and 67 of a TFTP server with undionly.kpxe or ipxe.efi',
+    '',
+  ].join('\n');
+}
