@@ -1,0 +1,137 @@
+/** No room: exit 6 with the path and the reason, and nothing half-made left. */
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { openStore } from '../../src/oci/store.ts';
+import { nodePlatform } from '../../src/platform/node.ts';
+import { type Finished, type ImagerOptions, runImager } from '../support/imager-process.ts';
+import { buildableArchitecture, type SyntheticAssets, writeSyntheticAssets } from '../support/synthetic-assets.ts';
+
+const ARCHITECTURE = buildableArchitecture();
+const NAME = `metal-${ARCHITECTURE}.iso`;
+/** Arguments of unshare: what a user without rights may have. */
+const NAME_SPACE = ['--user', '--map-root-user', '--mount'];
+const PREVIOUS = 'what was there before';
+
+const platform = nodePlatform({});
+let directory: string;
+let assets: SyntheticAssets;
+let fullStore: string;
+
+before(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'bootwright-full-'));
+  const sizes = { initramfsSize: 30 * 2 ** 20, architectures: [ARCHITECTURE] };
+  assets = await writeSyntheticAssets(join(directory, 'assets'), sizes);
+  fullStore = join(directory, 'store');
+  const { code, stderr } = await build(fullStore, join(directory, 'output'));
+  assert.equal(code, 0, stderr);
+});
+after(async () => {
+  await platform.close();
+  await rm(directory, { recursive: true });
+});
+
+function build(store: string, output: string, options: ImagerOptions = {}): Promise<Finished> {
+  const inputs = ['--imager-image', assets.source, '--store', store];
+  const args = ['iso', '--arch', ARCHITECTURE, '--talos-version', 'v1.13.0', '--quiet', ...inputs, '-o', output];
+  return runImager(args, { environment: { XDG_CACHE_HOME: join(directory, 'cache') }, ...options });
+}
+
+describe('files may not grow beyond 16 MiB', () => {
+  // In blocks of 512 bytes as POSIX has it; where a shell counts in 1024 it is 16 MiB, and either is too small.
+  const before = 'ulimit -f 16384';
+
+  test('the output', async () => {
+    const output = join(directory, 'limited-output');
+    await mkdir(output);
+    await writeFile(join(output, NAME), PREVIOUS);
+    const { code, stderr } = await build(fullStore, output, { before });
+    assert.equal(code, 6, stderr);
+    assert.match(stderr, new RegExp(`${NAME}\\S*: larger than`));
+    assert.deepEqual(await readdir(output), [NAME]);
+  });
+
+  test('the store', async () => {
+    const store = join(directory, 'limited-store');
+    const output = join(directory, 'limited-store-output');
+    const { code, stderr } = await build(store, output, { before });
+    assert.equal(code, 6, stderr);
+    assert.ok(stderr.includes(store), stderr);
+    assert.deepEqual(await readdir(output).catch(() => []), []);
+    // The beginning of a download is kept under the name the next pull looks for, nothing else.
+    const left = await readdir(join(store, 'tmp'));
+    assert.deepEqual(
+      left.filter((name) => !name.endsWith('.part')),
+      [],
+    );
+    await assertStoreHealsItself(store, output);
+  });
+});
+
+describe('a file system of 24 MiB', { skip: withoutMounts() }, () => {
+  test('the output', async () => {
+    const mount = join(directory, 'small');
+    await mkdir(mount);
+    // Looked at from within: nobody else sees the mount.
+    const { code, stderr, listing } = await onSmallDisk(mount, fullStore, mount);
+    assert.equal(code, 6, stderr);
+    assert.match(stderr, new RegExp(`${NAME}\\S*: no space left`));
+    assert.deepEqual(listing, []);
+  });
+
+  test('the store', async () => {
+    const mount = join(directory, 'small-store');
+    await mkdir(mount);
+    const output = join(directory, 'small-store-output');
+    const { code, stderr, listing } = await onSmallDisk(mount, join(mount, 'store'), output);
+    assert.equal(code, 6, stderr);
+    assert.match(stderr, /no space left/);
+    assert.deepEqual(await readdir(output).catch(() => []), []);
+    assert.ok(listing.includes('store'));
+  });
+});
+
+/** The store works as soon as there is room again, and nothing is left of the failed attempt. */
+async function assertStoreHealsItself(store: string, output: string): Promise<void> {
+  const opened = await openStore(platform, store);
+  assert.deepEqual((await opened.verify({ remove: false })).damage, []);
+  const { code, stderr } = await build(store, output);
+  assert.equal(code, 0, stderr);
+  assert.deepEqual(await readdir(output), [NAME]);
+  assert.deepEqual(await readdir(join(store, 'tmp')), []);
+}
+
+test('standard output on a full device', async () => {
+  const { code, stderr } = await build(fullStore, '-', { before: 'exec >/dev/full' });
+  assert.equal(code, 6, stderr);
+  assert.match(stderr, /standard output: .*(ENOSPC|no space left)/);
+});
+
+test('an output directory that cannot be', async () => {
+  const { code, stderr } = await build(fullStore, join(assets.blobs[0]!.path, 'below'));
+  assert.equal(code, 6, stderr);
+});
+
+/** A reason to skip where this user may not mount in a name space of his own. */
+function withoutMounts(): string | false {
+  const tried = spawnSync('unshare', [...NAME_SPACE, 'mount', '-t', 'tmpfs', 'none', tmpdir()], { stdio: 'ignore' });
+  return tried.status === 0 ? false : 'needs user name spaces with mounts (unshare --user --mount)';
+}
+
+async function onSmallDisk(
+  mount: string,
+  store: string,
+  output: string,
+): Promise<Finished & { readonly listing: string[] }> {
+  const names = join(directory, 'names');
+  const script = `mount -t tmpfs -o size=24m none '${mount}' && { "$@"; code=$?; ls -A '${mount}' > '${names}'; exit $code; }`;
+  const finished = await build(store, output, {
+    before: `set -- unshare ${NAME_SPACE.join(' ')} sh -c "$SCRIPT" sh "$@"`,
+    environment: { XDG_CACHE_HOME: join(directory, 'cache'), SCRIPT: script },
+  });
+  const listing = (await readFile(names, 'utf8')).split('\n').filter((name) => name !== '');
+  return { ...finished, listing };
+}
