@@ -8,6 +8,7 @@ import { putAscii, structure } from '../bytes/field.ts';
 
 /** Pixels, both ways; a multiple of 8, so that rows need no padding. */
 const SIDE = 192;
+const HALF: number = SIDE / 2;
 const SHADES = 16;
 const FILE_HEADER = 14;
 const INFO_HEADER = 40;
@@ -48,12 +49,24 @@ function drawSplash(): Uint8Array {
     const level = Math.floor((shade * BRIGHTEST) / (SHADES - 1));
     data.fill(level, FILE_HEADER + INFO_HEADER + shade * 4, FILE_HEADER + INFO_HEADER + shade * 4 + 3);
   }
+  const quarter = drawQuarter();
+  const mirrored = (at: number): number => Math.min(at, SIDE - 1 - at);
+  const shade = (x: number, y: number): number => quarter[mirrored(y) * HALF + mirrored(x)]!;
   for (let y = 0; y < SIDE; y++) {
     for (let x = 0; x < SIDE; x += 2) {
-      data[PIXELS_START + (y * SIDE + x) / 2] = (shadeAt(x, y) << 4) | shadeAt(x + 1, y);
+      data[PIXELS_START + (y * SIDE + x) / 2] = (shade(x, y) << 4) | shade(x + 1, y);
     }
   }
   return data;
+}
+
+/** Shades of the lower left quarter, row by row: the other three are its mirror images, and drawing takes a tenth of a build. */
+function drawQuarter(): Uint8Array {
+  const shades = new Uint8Array(HALF * HALF);
+  for (let y = 0; y < HALF; y++) {
+    for (let x = 0; x < HALF; x++) shades[y * HALF + x] = shadeAt(x, y);
+  }
+  return shades;
 }
 
 /** How many of the samples of a pixel are covered, as a shade. */
