@@ -92,9 +92,14 @@ async function writeToDirectory(
   }
 }
 
-/** Zeros at the end are not written, so the last report is the caller's. */
+/** Zeros at the end are not written, so that the last report is the caller's: once, like any other. */
 function reporter({ name, bytes }: Artifact, progress: Progress): (done: number) => void {
-  return (done) => progress.report({ task: `writing ${name}`, done, total: bytes.size, unit: 'bytes' });
+  let last = -1;
+  return (done) => {
+    if (done === last) return;
+    last = done;
+    progress.report({ task: `writing ${name}`, done, total: bytes.size, unit: 'bytes' });
+  };
 }
 
 function resultJson(path: string, { mediaType, bytes }: Artifact, plan: Plan): object {

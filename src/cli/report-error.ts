@@ -5,18 +5,20 @@ import type { Terminal } from './io.ts';
 /** Prints the error and gives the exit code. */
 export function reportError(error: unknown, terminal: Pick<Terminal, 'write'>, style: 'text' | 'json'): number {
   const exitCode = exitCodeOf(error);
+  const { code, message, hint } = described(error);
+  if (style === 'json') {
+    terminal.write(`${JSON.stringify({ type: 'error', code, message, hint, exitCode })}\n`);
+  } else {
+    terminal.write(`imager: ${message}\n${hint === undefined ? '' : `  hint: ${hint}\n`}`);
+  }
+  return exitCode;
+}
+
+function described(error: unknown): { readonly code: string; readonly message: string; readonly hint?: string } {
   if (error instanceof ImagerError) {
-    if (style === 'json') {
-      terminal.write(
-        `${JSON.stringify({ type: 'error', code: error.code, message: error.message, hint: error.hint, exitCode })}\n`,
-      );
-    } else {
-      terminal.write(`imager: ${error.message}\n`);
-      if (error.hint !== undefined) terminal.write(`  hint: ${error.hint}\n`);
-    }
-    return exitCode;
+    const { code, message, hint } = error;
+    return hint === undefined ? { code, message } : { code, message, hint };
   }
   const stack = error instanceof Error ? (error.stack ?? error.message) : String(error);
-  terminal.write(`imager: this is a bug in imager, please report it with the command and these lines:\n${stack}\n`);
-  return exitCode;
+  return { code: 'bug', message: `a bug in imager, please report it with the command and these lines:\n${stack}` };
 }

@@ -1,0 +1,49 @@
+import assert from 'node:assert/strict';
+import { mkdir, writeFile } from 'node:fs/promises';
+import { after, test } from 'node:test';
+import { examine } from '../../src/cli/doctor.ts';
+import { nodePlatform } from '../../src/platform/node.ts';
+import { imager, scratch } from '../support/command-line.ts';
+
+const space = await scratch();
+after(() => space[Symbol.asyncDispose]());
+
+test('a machine in order: exit 0, one line per finding', async () => {
+  const { code, text } = await imager(['doctor', '--store', space.path('store')]);
+  assert.equal(code, 0, text);
+  assert.match(text, /^ok {4}Node\.js +24\.\d+\.\d+ on \w+\n/);
+  assert.match(text, new RegExp(`\\nok {4}store +${space.path('store')}\\n`));
+  assert.match(text, /\nnote {2}registry credentials +no Docker or Podman configuration/);
+  assert.match(text, /\nok {4}external programs +none needed\n$/);
+});
+
+test('a store that cannot be written: exit 6, and what to do', async () => {
+  await writeFile(space.path('file'), '');
+  const { code, text } = await imager(['doctor', '--json', '--store', space.path('file/store')]);
+  assert.equal(code, 6);
+  const bad = JSON.parse(text).filter(({ state }: { readonly state: string }) => state === 'bad');
+  assert.equal(bad.length, 1);
+  assert.equal(bad[0].subject, 'store');
+  assert.match(bad[0].detail, /file.*: give another place with --store$/);
+});
+
+test('proxies by name, never by value; the credentials that apply', async () => {
+  await mkdir(space.path('docker'));
+  await writeFile(space.path('docker/config.json'), '{}');
+  const environment = { HTTPS_PROXY: 'http://user:hunter2@proxy.example', DOCKER_CONFIG: space.path('docker') };
+  const { text } = await imager(['doctor', '--store', space.path('store')], { environment });
+  assert.match(text, /proxy +HTTPS_PROXY from the environment\n/);
+  assert.ok(!text.includes('hunter2'));
+  assert.ok(text.includes(`registry credentials  ${space.path('docker')}/config.json\n`), text);
+});
+
+test('little room and a strange processor are worth a note', async () => {
+  const real = nodePlatform({});
+  const files = new Proxy(real.files, {
+    get: (target, name, receiver) => (name === 'freeSpace' ? async () => 2 ** 20 : Reflect.get(target, name, receiver)),
+  });
+  const findings = await examine({ ...real, files, architecture: 'other' }, space.path('store'));
+  await real.close();
+  const notes = findings.filter(({ state }) => state === 'note').map(({ subject }) => subject);
+  assert.deepEqual(notes.slice(0, 2), ['architecture', 'free space']);
+});
