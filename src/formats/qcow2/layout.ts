@@ -40,13 +40,13 @@ interface Assignment {
 
 /** Throws `invalid-input` for a cluster size that is none, a disk that is not whole sectors, and one too large for its clusters. */
 export function layoutQcow2(disk: Bytes, options: Qcow2Options = {}): Bytes {
-  const { clusterSize = DEFAULT_CLUSTER_SIZE } = options;
+  const { clusterSize = DEFAULT_CLUSTER_SIZE, shareClusters = true } = options;
   checkClusterSize(clusterSize);
   if (disk.size % SECTOR !== 0) throw invalid(`qcow2: disk of ${disk.size} bytes, want a multiple of ${SECTOR}`);
   const l1Size = Math.ceil(disk.size / (clusterSize * (clusterSize / ENTRY_SIZE)));
   checkTables(disk.size, l1Size, clusterSize);
 
-  const assignment = assignClusters(blockRuns(disk, clusterSize), clusterSize / ENTRY_SIZE);
+  const assignment = assignClusters(blockRuns(disk, clusterSize), clusterSize / ENTRY_SIZE, shareClusters);
   const l1Clusters = Math.ceil((l1Size * ENTRY_SIZE) / clusterSize);
   const shape = refcountShape(1 + l1Clusters + assignment.clusters, clusterSize);
 
@@ -74,7 +74,7 @@ export function layoutQcow2(disk: Bytes, options: Qcow2Options = {}): Bytes {
 }
 
 /** Where each run goes. A run is cut where the L2 table changes, and that table comes before its first cluster. */
-function assignClusters(runs: readonly BlockRun[], entriesPerTable: number): Assignment {
+function assignClusters(runs: readonly BlockRun[], entriesPerTable: number, shareClusters: boolean): Assignment {
   const mappings: Mapping[] = [];
   const tables: L2Place[] = [];
   /** References to the mapping at a place of the file: never less than those to one of its clusters. */
@@ -90,7 +90,8 @@ function assignClusters(runs: readonly BlockRun[], entriesPerTable: number): Ass
         mappedUntil = (index + 1) * entriesPerTable;
       }
       const most = Math.min(count - done, mappedUntil - guest);
-      const again = sameAs === undefined ? undefined : repeat(mappings, references, guest, most, sameAs + done);
+      const again =
+        sameAs === undefined || !shareClusters ? undefined : repeat(mappings, references, guest, most, sameAs + done);
       const mapping = again ?? { guest, count: most, host: clusters, repeated: false };
       mappings.push(mapping);
       if (again === undefined) clusters += most;

@@ -6,6 +6,12 @@ import { checkClusterSize } from './header.ts';
 export interface Qcow2Options {
   /** Bytes: a power of two from 512 to 2 MiB. Default 65536. */
   readonly clusterSize?: number;
+  /**
+   * Whether clusters of one source range are stored once. Default true. Off for a file that a machine will write to in place and that `qemu-img check` shall
+   * then find clean: when one copy is written, QEMU leaves the other without its COPIED bit. It reads and writes right, but check calls that an error
+   * (`-r all` sets the bit).
+   */
+  readonly shareClusters?: boolean;
 }
 
 /** Options whose effect on the file is that of their default: other values would change what we write. */

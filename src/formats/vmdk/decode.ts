@@ -82,7 +82,10 @@ function grainSource(
 ): Source {
   let last: { readonly number: number; readonly data: Promise<Uint8Array> } | undefined;
   const grain = async (number: number): Promise<Uint8Array> => {
-    if (last?.number !== number) last = { number, data: readGrain(file, number, positions.get(number), inflate) };
+    if (last?.number !== number) {
+      const wanted = Math.min(GRAIN_SIZE, size - number * GRAIN_SIZE);
+      last = { number, data: readGrain(file, number, positions.get(number), wanted, inflate) };
+    }
     return last.data;
   };
   return {
@@ -106,6 +109,7 @@ async function readGrain(
   file: Bytes,
   number: number,
   sector: number | undefined,
+  wanted: number,
   inflate: Inflate,
 ): Promise<Uint8Array> {
   if (sector === undefined) return new Uint8Array(GRAIN_SIZE);
@@ -118,7 +122,8 @@ async function readGrain(
     throw invalid(`VMDK: grain ${number} of ${marker.size} compressed bytes lies outside the file or is too large`);
   }
   const data = await inflate(await read(file, at, marker.size), GRAIN_SIZE);
-  if (data.length !== GRAIN_SIZE) throw invalid(`VMDK: grain ${number} has ${data.length} bytes, want ${GRAIN_SIZE}`);
+  // qemu-img cuts the last grain where the disk ends.
+  if (data.length < wanted) throw invalid(`VMDK: grain ${number} has ${data.length} bytes, want ${wanted}`);
   return data;
 }
 

@@ -132,6 +132,9 @@ test('one source range is stored once, however often the disk has it', async () 
   const file = layoutQcow2(disk);
   assert.deepEqual(await audit(file), { mapped: 33, stored: 11 });
   assert.ok(await equals(await decodeQcow2(file), disk));
+  const unshared = layoutQcow2(disk, { shareClusters: false });
+  assert.deepEqual(await audit(unshared), { mapped: 33, stored: 33 });
+  assert.ok(await equals(await decodeQcow2(unshared), disk));
   const outOfStep = place(64 << 20, [
     { at: 1 << 20, bytes: content },
     { ...apart, at: (40 << 20) + 512 },
