@@ -21,9 +21,9 @@ function localSize({ name, value }: Attribute): number {
   return align(3 + name.length + value.length);
 }
 
-/** First block and length of the value, name length, name. */
+/** First block and length of the value, name length, name; and 2 bytes that a compiler's padding once brought in for good. */
 function remoteSize({ name }: Attribute): number {
-  return align(9 + name.length);
+  return align(9 + name.length + 2);
 }
 
 function align(size: number): number {

@@ -33,9 +33,8 @@ export interface PlannedInode {
 const MAXIMUM_TARGET = 1023;
 
 /** Device numbers are 14 bits and 18 bits. */
-const MINOR_BITS = 18;
-const MAJOR_LIMIT = 1 << 14;
-const MINOR_LIMIT = 1 << MINOR_BITS;
+const MAJOR_LIMIT = 2 ** 14;
+export const DEVICE_MINORS: number = 2 ** 18;
 
 const MAXIMUM_ID = 0xfffffffe;
 
@@ -81,12 +80,12 @@ function planData(node: Node, entry: Entry): PlannedData {
     case 'character':
     case 'block': {
       const { major, minor } = entry;
-      if (!isBelow(major, MAJOR_LIMIT) || !isBelow(minor, MINOR_LIMIT)) {
+      if (!isBelow(major, MAJOR_LIMIT) || !isBelow(minor, DEVICE_MINORS)) {
         throw invalid(
-          `device "${entry.path}" ${major}:${minor}: want at most ${MAJOR_LIMIT - 1}:${MINOR_LIMIT - 1} on XFS`,
+          `device "${entry.path}" ${major}:${minor}: want at most ${MAJOR_LIMIT - 1}:${DEVICE_MINORS - 1} on XFS`,
         );
       }
-      return { kind: 'device', device: major * MINOR_LIMIT + minor };
+      return { kind: 'device', device: major * DEVICE_MINORS + minor };
     }
   }
 }

@@ -34,7 +34,10 @@ export const MODE = {
 /** Bits of `di_flags2`. */
 const FLAGS2 = { bigtime: 8, nrext64: 0x10 } as const;
 
-/** A `di_flags` bit: on the bitmap of real-time sections, an empty one too, that its new form is in use. */
+/** Bits of `di_flags`. */
+const REAL_TIME = 1;
+
+/** On the bitmap of real-time sections, an empty one too, that its new form is in use. */
 export const NEW_BITMAP = 4;
 
 export interface Fork {
@@ -131,6 +134,8 @@ export interface DecodedInode {
   /** Whole seconds since 1970. */
   readonly modified: number;
   readonly generation: number;
+  /** The content lies in a section of its own. */
+  readonly realTime: boolean;
   readonly data: Fork;
   /** `undefined` without an attribute fork. */
   readonly attributes: Fork | undefined;
@@ -172,6 +177,7 @@ export function decodeInode(
     size: getU64(view, 0x38, false),
     modified: decodeTime(view.getBigUint64(0x28), (flags2 & FLAGS2.bigtime) !== 0),
     generation: view.getUint32(0x5c),
+    realTime: (view.getUint16(0x5a) & REAL_TIME) !== 0,
     data,
     attributes: attributeOffset === 0 ? undefined : attributes,
   };

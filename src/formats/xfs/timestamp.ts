@@ -5,7 +5,7 @@ import { invalid } from '../../errors.ts';
 const EPOCH = -(2n ** 31n);
 const NANOSECONDS = 1_000_000_000n;
 
-/** 2486-07-02 20:20:24 UTC. */
+/** 2486-07-02 20:20:25 UTC. */
 const LATEST: bigint = (2n ** 64n - 1n) / NANOSECONDS + EPOCH;
 
 /** `seconds` since 1970. Throws `invalid-input` before 1901 and after 2486. */
