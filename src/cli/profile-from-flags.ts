@@ -138,9 +138,7 @@ function baseInstaller(imageRef: string | undefined, insecure: boolean): Partial
 /** A reference with registry and tag written out is pulled; anything else is an OCI layout directory (spec 10.1). */
 function imageCache(text: string | undefined, insecure: boolean): Partial<ContainerAsset> {
   if (text === undefined || text === '') return {};
-  return isStrictReference(text)
-    ? { imageRef: text, forceInsecure: insecure }
-    : { ociPath: text, forceInsecure: insecure };
+  return isStrictReference(text) ? { imageRef: text, forceInsecure: insecure } : { ociPath: text };
 }
 
 function isStrictReference(text: string): boolean {
