@@ -1,6 +1,6 @@
 /**
  * A disk as a qcow2 image, version 3. Header, refcounts and L1 table come first, then in the order of the disk its clusters, each L2 table
- * before the first cluster it maps: where nothing is shared the file is what `qemu-img convert` writes.
+ * before the first cluster it maps: where nothing is shared and one refcount block is enough, the file is what `qemu-img convert` writes.
  *
  * Zero clusters are not stored. Clusters that are one range of one source are stored once and counted as often as they are mapped.
  */
