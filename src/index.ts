@@ -67,8 +67,8 @@ export { planDigest } from './pipeline/plan-digest.ts';
 
 // Build: where, from which registries, with what kept in between.
 
-export { type Mirrors, parseMirrors, type RegistryMirror } from './oci/mirrors.ts';
-export { openStore, type Store } from './oci/store.ts';
+export { type Mirrors, parseMirrors, type RegistryMirror } from './oci/registry/mirrors.ts';
+export { openStore, type Store } from './oci/store/store.ts';
 export type { Artifact } from './pipeline/artifact.ts';
 export { build } from './pipeline/build.ts';
 export type { OnProgress, ProgressEvent } from './pipeline/progress.ts';

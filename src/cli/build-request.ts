@@ -1,6 +1,6 @@
 /** What a command line asks for: its flags, the files they name and standard input, read into one request. */
 import { ImagerError } from '../errors.ts';
-import { parseMirrors } from '../oci/mirrors.ts';
+import { parseMirrors } from '../oci/registry/mirrors.ts';
 import { parseAssetSource } from '../pipeline/asset-source.ts';
 import { parseEpoch } from '../pipeline/epoch.ts';
 import type { PlanRequest } from '../pipeline/plan.ts';

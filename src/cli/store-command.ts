@@ -1,5 +1,5 @@
 /** `imager store ls | verify | prune`. */
-import { openStore } from '../oci/store.ts';
+import { openStore } from '../oci/store/store.ts';
 import { defaultStoreDirectory } from '../pipeline/workplace.ts';
 import type { Invocation } from './command-line.ts';
 import type { Io } from './io.ts';

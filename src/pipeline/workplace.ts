@@ -1,6 +1,6 @@
 /** What every stage of a build works with: the machine, the store, and how images may be reached. */
-import type { Mirrors } from '../oci/mirrors.ts';
-import { openStore, type Store } from '../oci/store.ts';
+import type { Mirrors } from '../oci/registry/mirrors.ts';
+import { openStore, type Store } from '../oci/store/store.ts';
 import type { Platform } from '../platform/types.ts';
 import type { OnProgress } from './progress.ts';
 

@@ -10,7 +10,7 @@ import { ofMemory, ofSource } from '../../src/bytes/bytes.ts';
 import { read } from '../../src/bytes/read.ts';
 import { layoutTar } from '../../src/formats/tar/layout-tar.ts';
 import { indexTarBytes } from '../../src/formats/tar/tar-index.ts';
-import { flatten } from '../../src/oci/flatten.ts';
+import { flatten } from '../../src/oci/layer/flatten.ts';
 import { nodePlatform } from '../../src/platform/node.ts';
 import { fileAt, type Tree, treeOf } from '../../src/tree/tree.ts';
 import { randomBytes } from '../support/image.ts';

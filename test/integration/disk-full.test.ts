@@ -5,7 +5,7 @@ import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promis
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { openStore } from '../../src/oci/store.ts';
+import { openStore } from '../../src/oci/store/store.ts';
 import { nodePlatform } from '../../src/platform/node.ts';
 import { type Finished, type ImagerOptions, runImager } from '../support/imager-process.ts';
 import { buildableArchitecture, type SyntheticAssets, writeSyntheticAssets } from '../support/synthetic-assets.ts';

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
-import { openStore } from '../../src/oci/store.ts';
+import { openStore } from '../../src/oci/store/store.ts';
 import { nodePlatform } from '../../src/platform/node.ts';
 import { type Finished, runImager, sha256OfFile, startImager } from '../support/imager-process.ts';
 import { startRegistry, type TestRegistry } from '../support/registry.ts';

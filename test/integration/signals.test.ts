@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
-import { openStore } from '../../src/oci/store.ts';
+import { openStore } from '../../src/oci/store/store.ts';
 import { nodePlatform } from '../../src/platform/node.ts';
 import { digestOf } from '../support/image.ts';
 import { type ImagerOptions, runImager, startImager } from '../support/imager-process.ts';

@@ -4,7 +4,7 @@ import { cp, mkdtemp, open, readdir, rm, stat, truncate } from 'node:fs/promises
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { openStore } from '../../src/oci/store.ts';
+import { openStore } from '../../src/oci/store/store.ts';
 import { nodePlatform } from '../../src/platform/node.ts';
 import { digestOf, type TestImage } from '../support/image.ts';
 import { type Finished, runImager, sha256OfFile } from '../support/imager-process.ts';

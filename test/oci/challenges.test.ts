@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { maySendTo, nearRangeOf } from '../../src/oci/address.ts';
-import { TokenCache } from '../../src/oci/authorization.ts';
-import { chooseChallenge, parseChallenges } from '../../src/oci/challenge.ts';
-import { type Credential, parseAuth } from '../../src/oci/docker-config.ts';
-import { registrySource } from '../../src/oci/registry.ts';
-import type { Token } from '../../src/oci/token.ts';
+import { maySendTo, nearRangeOf } from '../../src/oci/registry/address.ts';
+import { TokenCache } from '../../src/oci/registry/authorization.ts';
+import { chooseChallenge, parseChallenges } from '../../src/oci/registry/challenge.ts';
+import { type Credential, parseAuth } from '../../src/oci/registry/docker-config.ts';
+import { registrySource } from '../../src/oci/registry/registry.ts';
+import type { Token } from '../../src/oci/registry/token.ts';
 import { nodePlatform } from '../../src/platform/node.ts';
 import type { HttpRequest, HttpResponse } from '../../src/platform/types.ts';
 import { FUZZ_RUNS, vectorLines } from '../support/vectors.ts';

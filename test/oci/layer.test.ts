@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { gzipSync, zstdCompressSync } from 'node:zlib';
-import { type UnpackLimits, unpackLayer } from '../../src/oci/layer.ts';
+import { type UnpackLimits, unpackLayer } from '../../src/oci/layer/layer.ts';
 import { nodePlatform } from '../../src/platform/node.ts';
 import { randomBytes } from '../support/image.ts';
 

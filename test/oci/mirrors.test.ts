@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { endpointsOf, hostsOf, type Mirrors, parseMirrors } from '../../src/oci/mirrors.ts';
 import { DOCKER_HUB, parseReference } from '../../src/oci/reference.ts';
+import { endpointsOf, hostsOf, type Mirrors, parseMirrors } from '../../src/oci/registry/mirrors.ts';
 import { vectorLines } from '../support/vectors.ts';
 
 interface Judged {

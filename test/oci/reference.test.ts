@@ -2,7 +2,6 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { ImagerError } from '../../src/errors.ts';
-import { schemesOf } from '../../src/oci/mirrors.ts';
 import {
   formatReference,
   identifierOf,
@@ -11,6 +10,7 @@ import {
   parseStrictReference,
   type Reference,
 } from '../../src/oci/reference.ts';
+import { schemesOf } from '../../src/oci/registry/mirrors.ts';
 import { FUZZ_RUNS, vectorLines } from '../support/vectors.ts';
 
 type Judged =

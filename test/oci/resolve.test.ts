@@ -5,7 +5,7 @@ import { type Digest, parseDigest } from '../../src/bytes/units.ts';
 import { ImagerError } from '../../src/errors.ts';
 import { readBlob } from '../../src/oci/digest-check.ts';
 import type { ImageSource, Platform, RawManifest } from '../../src/oci/image-source.ts';
-import { layersOf } from '../../src/oci/layer.ts';
+import { layersOf } from '../../src/oci/layer/layer.ts';
 import { parseImageConfig, parseManifest } from '../../src/oci/manifest.ts';
 import { type ManifestReader, resolveImage } from '../../src/oci/resolve.ts';
 import { nodePlatform } from '../../src/platform/node.ts';

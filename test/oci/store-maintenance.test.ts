@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { gzipSync } from 'node:zlib';
 import type { Platform } from '../../src/oci/image-source.ts';
-import { openStore, type Store } from '../../src/oci/store.ts';
+import { openStore, type Store } from '../../src/oci/store/store.ts';
 import { nodePlatform } from '../../src/platform/node.ts';
 import { digestOf, OCI_LAYER, randomBytes, type TestImage, testImage, testIndex } from '../support/image.ts';
 import { testSource } from '../support/image-source.ts';

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { chunks } from '../../src/bytes/read.ts';
 import type { Digest } from '../../src/bytes/units.ts';
-import { parseMirrors } from '../../src/oci/mirrors.ts';
+import { parseMirrors } from '../../src/oci/registry/mirrors.ts';
 import { build } from '../../src/pipeline/build.ts';
 import { type Plan, planBuild } from '../../src/pipeline/plan.ts';
 import { planDigest } from '../../src/pipeline/plan-digest.ts';

@@ -3,7 +3,7 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { ImagerError } from '../../src/errors.ts';
-import { parseMirrors } from '../../src/oci/mirrors.ts';
+import { parseMirrors } from '../../src/oci/registry/mirrors.ts';
 import { type Plan, planBuild } from '../../src/pipeline/plan.ts';
 import type { Transport, Workplace } from '../../src/pipeline/workplace.ts';
 import { completeProfile } from '../../src/profiles/complete.ts';

@@ -1,6 +1,6 @@
 /** A process of its own that pulls images from a layout into a store, for tests of processes that share one or are killed. */
-import { openLayout } from '../../src/oci/layout.ts';
-import { openStore } from '../../src/oci/store.ts';
+import { openLayout } from '../../src/oci/local/layout.ts';
+import { openStore } from '../../src/oci/store/store.ts';
 import { nodePlatform } from '../../src/platform/node.ts';
 
 const [, , directory, layout, ...names] = process.argv;

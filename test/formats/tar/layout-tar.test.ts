@@ -5,7 +5,7 @@ import { ofMemory, ofSource } from '../../../src/bytes/bytes.ts';
 import { read } from '../../../src/bytes/read.ts';
 import { layoutTar } from '../../../src/formats/tar/layout-tar.ts';
 import { tarIndexer } from '../../../src/formats/tar/tar-index.ts';
-import { flatten } from '../../../src/oci/flatten.ts';
+import { flatten } from '../../../src/oci/layer/flatten.ts';
 import { type Entry, type Tree, treeOf, treeOfLiterals } from '../../../src/tree/tree.ts';
 import { memorySource } from '../../support/bytes.ts';
 

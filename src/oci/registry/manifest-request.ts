@@ -1,9 +1,9 @@
 /** Asking an endpoint for a manifest. Source: OCI distribution-spec "Pulling manifests", spec factory-and-signatures H4. */
-import { toHex } from '../bytes/field.ts';
-import type { Digest } from '../bytes/units.ts';
-import { ImagerError } from '../errors.ts';
-import type { HttpResponse, Platform } from '../platform/types.ts';
-import type { RawManifest } from './image-source.ts';
+import { toHex } from '../../bytes/field.ts';
+import type { Digest } from '../../bytes/units.ts';
+import { ImagerError } from '../../errors.ts';
+import type { HttpResponse, Platform } from '../../platform/types.ts';
+import type { RawManifest } from '../image-source.ts';
 import { refusal } from './registry-error.ts';
 import { type RetryOptions, withRetry } from './retry.ts';
 import { nameOf, type Session } from './session.ts';

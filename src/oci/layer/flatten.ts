@@ -2,10 +2,10 @@
  * Layers to one tree (image-spec layer.md, "Representing Changes"; containerd's result where the text is silent). Contents stay
  * where they are, as ranges of the plain layers. Nothing is followed: a path goes through directories or is refused.
  */
-import { type Bytes, EMPTY, ofSource, place, slice } from '../bytes/bytes.ts';
-import { invalid, withContext } from '../errors.ts';
-import type { TarAttributes, TarEntry, TarFile, TarLink } from '../formats/tar/entry.ts';
-import type { Source } from '../platform/types.ts';
+import { type Bytes, EMPTY, ofSource, place, slice } from '../../bytes/bytes.ts';
+import { invalid, withContext } from '../../errors.ts';
+import type { TarAttributes, TarEntry, TarFile, TarLink } from '../../formats/tar/entry.ts';
+import type { Source } from '../../platform/types.ts';
 import {
   type Attributes,
   compareNames,
@@ -14,7 +14,7 @@ import {
   nameOf,
   parentOf,
   type Tree,
-} from '../tree/tree.ts';
+} from '../../tree/tree.ts';
 
 /** A plain layer and what is in it. */
 export interface LayerContent {

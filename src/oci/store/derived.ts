@@ -2,14 +2,14 @@
  * What was made from stored content and is worth keeping: the file system image of an extension, the compressed form of a segment.
  * A small record by key points to content by digest, so that two makers with different results cannot mix them.
  */
-import { type Bytes, EMPTY, ofSource } from '../bytes/bytes.ts';
-import { type Digest, parseDigest } from '../bytes/units.ts';
-import type { StreamSink } from '../bytes/write.ts';
-import type { Platform as Machine } from '../platform/types.ts';
-import { digestOf, finishDigest } from './digest-check.ts';
+import { type Bytes, EMPTY, ofSource } from '../../bytes/bytes.ts';
+import { type Digest, parseDigest } from '../../bytes/units.ts';
+import type { StreamSink } from '../../bytes/write.ts';
+import type { Platform as Machine } from '../../platform/types.ts';
+import { digestOf, finishDigest } from '../digest-check.ts';
+import { Appender, createTemporary, hexOf, replaceFile, type StorePaths, storedSource } from './files.ts';
 import { throwIfCanceled } from './receive.ts';
-import { Appender, createTemporary, hexOf, replaceFile, type StorePaths, storedSource } from './store-files.ts';
-import { markUse } from './store-references.ts';
+import { markUse } from './references.ts';
 
 export interface DerivedKey {
   /** Digest of what it is made from; several joined by the caller are one digest. */

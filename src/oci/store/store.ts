@@ -4,21 +4,20 @@
  *
  * Processes share it without locks (`store-files.ts`). A file is either complete or not there, and what is missing is fetched again.
  */
-import { type Bytes, ofSource } from '../bytes/bytes.ts';
-import { type Digest, parseDigest } from '../bytes/units.ts';
-import { ImagerError, withContext } from '../errors.ts';
-import type { Platform as Machine, Source } from '../platform/types.ts';
-import type { Tree } from '../tree/tree.ts';
-import { checkDigest, digestOf, readBlob } from './digest-check.ts';
-import { flatten, type LayerContent } from './flatten.ts';
-import type { Descriptor, ImageSource, Platform } from './image-source.ts';
-import { type ImageLayer, layersOf } from './layer.ts';
-import type { LayerIndex } from './layer-index.ts';
-import { type ImageConfig, type ImageManifest, MANIFEST_LIMIT, parseImageConfig } from './manifest.ts';
-import { throwIfCanceled } from './receive.ts';
-import { isDigest, type ManifestReader, type ResolvedImage, requireImage, resolveImage } from './resolve.ts';
-import { listStore, type StoreListing } from './store-contents.ts';
-import { type DerivedKey, derivedBytes, type Produce } from './store-derived.ts';
+import { type Bytes, ofSource } from '../../bytes/bytes.ts';
+import { type Digest, parseDigest } from '../../bytes/units.ts';
+import { ImagerError, withContext } from '../../errors.ts';
+import type { Platform as Machine, Source } from '../../platform/types.ts';
+import type { Tree } from '../../tree/tree.ts';
+import { checkDigest, digestOf, readBlob } from '../digest-check.ts';
+import type { Descriptor, ImageSource, Platform } from '../image-source.ts';
+import { flatten, type LayerContent } from '../layer/flatten.ts';
+import { type ImageLayer, layersOf } from '../layer/layer.ts';
+import type { LayerIndex } from '../layer/layer-index.ts';
+import { type ImageConfig, type ImageManifest, MANIFEST_LIMIT, parseImageConfig } from '../manifest.ts';
+import { isDigest, type ManifestReader, type ResolvedImage, requireImage, resolveImage } from '../resolve.ts';
+import { listStore, type StoreListing } from './contents.ts';
+import { type DerivedKey, derivedBytes, type Produce } from './derived.ts';
 import {
   blobPath,
   layerIndexPath,
@@ -27,9 +26,10 @@ import {
   type StorePaths,
   storedSource,
   storePaths,
-} from './store-files.ts';
-import { findLayer, storeLayer } from './store-layer.ts';
-import { type PruneOptions, type PruneReport, pruneStore } from './store-prune.ts';
+} from './files.ts';
+import { findLayer, storeLayer } from './layer.ts';
+import { type PruneOptions, type PruneReport, pruneStore } from './prune.ts';
+import { throwIfCanceled } from './receive.ts';
 import {
   isIndexCurrent,
   markUse,
@@ -38,8 +38,8 @@ import {
   referencePath,
   writeIndex,
   writeReference,
-} from './store-references.ts';
-import { type VerifyOptions, type VerifyReport, verifyStore } from './store-verify.ts';
+} from './references.ts';
+import { type VerifyOptions, type VerifyReport, verifyStore } from './verify.ts';
 
 /** Work under way. `done` and `total` count bytes. */
 export interface Progress {

@@ -2,8 +2,8 @@
  * The credentials part of a docker `config.json` or podman `auth.json`: one format, two programs.
  * Source: spec factory-and-signatures H2.
  */
-import { type ImagerError, invalid } from '../errors.ts';
-import { DOCKER_HUB } from './reference.ts';
+import { type ImagerError, invalid } from '../../errors.ts';
+import { DOCKER_HUB } from '../reference.ts';
 
 /** What to show a registry. */
 export type Credential =

@@ -2,12 +2,12 @@
  * A compressed file as a `Source` over its plain content, without a plain copy: it is unpacked again up to where somebody reads. Several
  * streams stay open where they are, so that readers who each go forward do not make each other start over.
  */
-import { ofSource } from '../bytes/bytes.ts';
-import { chunks } from '../bytes/read.ts';
-import { MIB } from '../bytes/units.ts';
-import { ImagerError } from '../errors.ts';
-import type { Chunks, Compression, Source } from '../platform/types.ts';
-import { unpackLayer } from './layer.ts';
+import { ofSource } from '../../bytes/bytes.ts';
+import { chunks } from '../../bytes/read.ts';
+import { MIB } from '../../bytes/units.ts';
+import { ImagerError } from '../../errors.ts';
+import type { Chunks, Compression, Source } from '../../platform/types.ts';
+import { unpackLayer } from '../layer/layer.ts';
 
 /** As many as a pull fetches layers at once, and one for documents. */
 const MAX_STREAMS = 5;

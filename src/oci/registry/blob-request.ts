@@ -1,7 +1,7 @@
 /** Asking an endpoint for a blob, or for the rest of one. Source: OCI distribution-spec "Pulling blobs", spec factory-and-signatures H5. */
-import type { Digest } from '../bytes/units.ts';
-import { ImagerError } from '../errors.ts';
-import type { Chunks, HttpRequest, HttpResponse } from '../platform/types.ts';
+import type { Digest } from '../../bytes/units.ts';
+import { ImagerError } from '../../errors.ts';
+import type { Chunks, HttpRequest, HttpResponse } from '../../platform/types.ts';
 import { refusal } from './registry-error.ts';
 import { isPassing, type RetryOptions, withRetry } from './retry.ts';
 import { nameOf, type Session } from './session.ts';

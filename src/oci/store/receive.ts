@@ -1,8 +1,8 @@
 /** A blob from a source, whole or from some byte on, however often the connection breaks. */
-import { ImagerError } from '../errors.ts';
-import type { Chunks } from '../platform/types.ts';
-import { sizeError } from './digest-check.ts';
-import type { Descriptor, ImageSource } from './image-source.ts';
+import { ImagerError } from '../../errors.ts';
+import type { Chunks } from '../../platform/types.ts';
+import { sizeError } from '../digest-check.ts';
+import type { Descriptor, ImageSource } from '../image-source.ts';
 
 /** Breaks in a row without a byte in between before we give up; the source has tried again on its own before each. */
 const MAX_FRUITLESS = 2;

@@ -1,6 +1,6 @@
 /** The docker credential helper protocol: `docker-credential-<name> get`, server on stdin, JSON on stdout. */
-import { ImagerError, invalid } from '../errors.ts';
-import type { Platform } from '../platform/types.ts';
+import { ImagerError, invalid } from '../../errors.ts';
+import type { Platform } from '../../platform/types.ts';
 import type { Credential } from './docker-config.ts';
 
 /** A helper may ask the user to unlock a key ring. */

@@ -1,5 +1,5 @@
 /** Answering a registry's challenges, as a layer of the transport. Source: spec factory-and-signatures H3. */
-import type { HttpRequest } from '../platform/types.ts';
+import type { HttpRequest } from '../../platform/types.ts';
 import { type Challenge, chooseChallenge, parseChallenges } from './challenge.ts';
 import type { Credential } from './docker-config.ts';
 import { basicAuthorization, type Token } from './token.ts';

@@ -1,13 +1,12 @@
 /** A layer into the store: received, hashed, unpacked, hashed again, indexed and written in one pass. */
-import type { Digest } from '../bytes/units.ts';
-import { ImagerError, withContext } from '../errors.ts';
-import { tarIndexer } from '../formats/tar/tar-index.ts';
-import type { Chunks, Hash, Platform as Machine, NewFile } from '../platform/types.ts';
-import { checkDigest, finishDigest, sizeError } from './digest-check.ts';
-import type { ImageSource } from './image-source.ts';
-import { type ImageLayer, UNPACK_LIMITS, type UnpackLimits, unpackLayer } from './layer.ts';
-import { decodeLayerIndex, encodeLayerIndex, INDEX_LIMIT, type LayerIndex } from './layer-index.ts';
-import { receive, throwIfCanceled } from './receive.ts';
+import type { Digest } from '../../bytes/units.ts';
+import { ImagerError, withContext } from '../../errors.ts';
+import { tarIndexer } from '../../formats/tar/tar-index.ts';
+import type { Chunks, Hash, Platform as Machine, NewFile } from '../../platform/types.ts';
+import { checkDigest, finishDigest, sizeError } from '../digest-check.ts';
+import type { ImageSource } from '../image-source.ts';
+import { type ImageLayer, UNPACK_LIMITS, type UnpackLimits, unpackLayer } from '../layer/layer.ts';
+import { decodeLayerIndex, encodeLayerIndex, INDEX_LIMIT, type LayerIndex } from '../layer/layer-index.ts';
 import {
   Appender,
   blobPath,
@@ -19,7 +18,8 @@ import {
   plainPath,
   replaceFile,
   type StorePaths,
-} from './store-files.ts';
+} from './files.ts';
+import { receive, throwIfCanceled } from './receive.ts';
 
 export interface LayerOptions {
   readonly signal?: AbortSignal;

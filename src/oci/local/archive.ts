@@ -2,22 +2,22 @@
  * Archives as sources of images: an OCI layout in a tar, and what `docker save` writes (manifest.json, config and layer files; Moby
  * image-spec v1.2). Plain or compressed; nothing is unpacked to disk.
  */
-import { type Bytes, ofSource, slice } from '../bytes/bytes.ts';
-import { toHex } from '../bytes/field.ts';
-import { chunks, digest as digestBytes, read, toMemory } from '../bytes/read.ts';
-import { type Digest, MIB, parseDigest } from '../bytes/units.ts';
-import { ImagerError, invalid, withContext } from '../errors.ts';
-import { indexTarBytes, tarIndexer } from '../formats/tar/tar-index.ts';
-import { isZstd } from '../formats/zstd/frame-walker.ts';
-import type { Platform as Machine, Source } from '../platform/types.ts';
-import { fileAt, type Tree } from '../tree/tree.ts';
-import { digestOf } from './digest-check.ts';
-import { flatten } from './flatten.ts';
-import type { Descriptor, ImageSource, RawManifest } from './image-source.ts';
+import { type Bytes, ofSource, slice } from '../../bytes/bytes.ts';
+import { toHex } from '../../bytes/field.ts';
+import { chunks, digest as digestBytes, read, toMemory } from '../../bytes/read.ts';
+import { type Digest, MIB, parseDigest } from '../../bytes/units.ts';
+import { ImagerError, invalid, withContext } from '../../errors.ts';
+import { indexTarBytes, tarIndexer } from '../../formats/tar/tar-index.ts';
+import { isZstd } from '../../formats/zstd/frame-walker.ts';
+import type { Platform as Machine, Source } from '../../platform/types.ts';
+import { fileAt, type Tree } from '../../tree/tree.ts';
+import { digestOf } from '../digest-check.ts';
+import type { Descriptor, ImageSource, RawManifest } from '../image-source.ts';
+import { flatten } from '../layer/flatten.ts';
+import { MANIFEST_LIMIT, parseImageConfig } from '../manifest.ts';
+import { DOCKER_CONFIG, DOCKER_INDEX, DOCKER_LAYER, DOCKER_MANIFEST } from '../media-types.ts';
+import { isDigest } from '../resolve.ts';
 import { layoutSource } from './layout.ts';
-import { MANIFEST_LIMIT, parseImageConfig } from './manifest.ts';
-import { DOCKER_CONFIG, DOCKER_INDEX, DOCKER_LAYER, DOCKER_MANIFEST } from './media-types.ts';
-import { isDigest } from './resolve.ts';
 import { unpackedChunks, unpackedSource } from './unpacked-source.ts';
 
 export type ArchiveKind = 'oci-archive' | 'docker-archive';

@@ -1,14 +1,14 @@
 /** An OCI image layout (image-spec image-layout.md) as a source of images: a directory, or the same inside an archive. */
-import { type Bytes, ofSource, slice } from '../bytes/bytes.ts';
-import { chunks, toMemory } from '../bytes/read.ts';
-import { type Digest, parseDigest } from '../bytes/units.ts';
-import { ImagerError, invalid, withContext } from '../errors.ts';
-import type { Files, Platform as Machine } from '../platform/types.ts';
-import { digestOf, type Hasher } from './digest-check.ts';
-import type { Descriptor, ImageSource, RawManifest } from './image-source.ts';
-import { type ImageIndex, MANIFEST_LIMIT, parseManifest } from './manifest.ts';
-import { INDEX_TYPES, MANIFEST_TYPES, OCI_INDEX } from './media-types.ts';
-import { isDigest } from './resolve.ts';
+import { type Bytes, ofSource, slice } from '../../bytes/bytes.ts';
+import { chunks, toMemory } from '../../bytes/read.ts';
+import { type Digest, parseDigest } from '../../bytes/units.ts';
+import { ImagerError, invalid, withContext } from '../../errors.ts';
+import type { Files, Platform as Machine } from '../../platform/types.ts';
+import { digestOf, type Hasher } from '../digest-check.ts';
+import type { Descriptor, ImageSource, RawManifest } from '../image-source.ts';
+import { type ImageIndex, MANIFEST_LIMIT, parseManifest } from '../manifest.ts';
+import { INDEX_TYPES, MANIFEST_TYPES, OCI_INDEX } from '../media-types.ts';
+import { isDigest } from '../resolve.ts';
 
 const REF_NAME = 'org.opencontainers.image.ref.name';
 

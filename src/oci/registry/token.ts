@@ -1,6 +1,6 @@
 /** Tokens of a registry's token server. Source: distribution "Token Authentication", spec factory-and-signatures H3. */
-import { ImagerError } from '../errors.ts';
-import type { HttpRequest } from '../platform/types.ts';
+import { ImagerError } from '../../errors.ts';
+import type { HttpRequest } from '../../platform/types.ts';
 import { maySendTo } from './address.ts';
 import type { Challenge } from './challenge.ts';
 import type { Credential } from './docker-config.ts';

@@ -2,9 +2,9 @@
  * Where the images of a registry are fetched from: mirrors in order, then the registry itself.
  * Same meaning as in a Talos node's configuration (`machine.registries.mirrors`). Source: spec factory-and-signatures H6.
  */
-import { ImagerError, invalid } from '../errors.ts';
+import { ImagerError, invalid } from '../../errors.ts';
+import { DOCKER_HUB, parseRegistryHost, type Reference } from '../reference.ts';
 import { nearRangeOf } from './address.ts';
-import { DOCKER_HUB, parseRegistryHost, type Reference } from './reference.ts';
 
 export type Scheme = 'https' | 'http';
 

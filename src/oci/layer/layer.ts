@@ -1,13 +1,13 @@
 /** A layer's blob to its plain tar: compression told by the first bytes, bombs stopped while they unfold. */
 
-import type { Digest } from '../bytes/units.ts';
-import { GIB, MIB } from '../bytes/units.ts';
-import { ImagerError, invalid } from '../errors.ts';
-import { isZstd, unzstd } from '../formats/zstd/frame-walker.ts';
-import type { Chunks, Compression } from '../platform/types.ts';
-import type { Descriptor } from './image-source.ts';
-import type { ImageConfig, ImageManifest } from './manifest.ts';
-import { layerKind } from './media-types.ts';
+import type { Digest } from '../../bytes/units.ts';
+import { GIB, MIB } from '../../bytes/units.ts';
+import { ImagerError, invalid } from '../../errors.ts';
+import { isZstd, unzstd } from '../../formats/zstd/frame-walker.ts';
+import type { Chunks, Compression } from '../../platform/types.ts';
+import type { Descriptor } from '../image-source.ts';
+import type { ImageConfig, ImageManifest } from '../manifest.ts';
+import { layerKind } from '../media-types.ts';
 
 export interface UnpackLimits {
   /** Of one uncompressed layer, bytes. */

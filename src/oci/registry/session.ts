@@ -1,6 +1,6 @@
 /** A conversation with one endpoint about one repository: pinged, authorized, ready for requests. */
-import { ImagerError } from '../errors.ts';
-import type { HttpResponse, Platform } from '../platform/types.ts';
+import { ImagerError } from '../../errors.ts';
+import type { HttpResponse, Platform } from '../../platform/types.ts';
 import { challengesOf, type TokenCache, withAuthorization, withFixedAuthorization } from './authorization.ts';
 import { type Challenge, chooseChallenge } from './challenge.ts';
 import type { Credential, CredentialTarget } from './docker-config.ts';

@@ -2,9 +2,9 @@
  * The transport stack: one HTTP exchange is a function, and retry, redirects, authorization and limits are functions
  * around it, each in its own file. A stack is read from the outside in: `withRetry(withBody(withRedirects(...)))`.
  */
-import { joinMemory } from '../bytes/field.ts';
-import { ImagerError } from '../errors.ts';
-import type { Chunks, HttpRequest, HttpResponse } from '../platform/types.ts';
+import { joinMemory } from '../../bytes/field.ts';
+import { ImagerError } from '../../errors.ts';
+import type { Chunks, HttpRequest, HttpResponse } from '../../platform/types.ts';
 
 /** One exchange. Throws `dependency` when there is no answer; any status is an answer. */
 export type Send = (request: HttpRequest) => Promise<HttpResponse>;

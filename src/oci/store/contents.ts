@@ -1,13 +1,13 @@
 /** What belongs to the images of a store: which documents, blobs and layers, and how large all is. */
-import type { Digest } from '../bytes/units.ts';
-import type { Platform as Machine } from '../platform/types.ts';
-import { digestOf } from './digest-check.ts';
-import type { Platform } from './image-source.ts';
-import { type ImageLayer, layersOf } from './layer.ts';
-import { MANIFEST_LIMIT, parseImageConfig, parseManifest } from './manifest.ts';
-import { INDEX_TYPES } from './media-types.ts';
-import { blobPath, type StorePaths } from './store-files.ts';
-import { listReferences, type Reference } from './store-references.ts';
+import type { Digest } from '../../bytes/units.ts';
+import type { Platform as Machine } from '../../platform/types.ts';
+import { digestOf } from '../digest-check.ts';
+import type { Platform } from '../image-source.ts';
+import { type ImageLayer, layersOf } from '../layer/layer.ts';
+import { MANIFEST_LIMIT, parseImageConfig, parseManifest } from '../manifest.ts';
+import { INDEX_TYPES } from '../media-types.ts';
+import { blobPath, type StorePaths } from './files.ts';
+import { listReferences, type Reference } from './references.ts';
 
 export interface ImageContents {
   /** With the size each must have; indexes, manifest, config, layers. */

@@ -2,12 +2,12 @@
  * The index of a layer as a file beside it. Columns rather than rows: it is read on every build, and 5,000 entries load in a few
  * milliseconds so. First line: SHA-256 of the rest in hexadecimal, so that a damaged file is noticed and made again.
  */
-import { fromHex, joinMemory, toHex } from '../bytes/field.ts';
-import { type Digest, parseDigest } from '../bytes/units.ts';
-import { invalid } from '../errors.ts';
-import type { TarAttributes, TarEntry } from '../formats/tar/entry.ts';
-import type { SparsePart } from '../formats/tar/sparse.ts';
-import type { Hasher } from './digest-check.ts';
+import { fromHex, joinMemory, toHex } from '../../bytes/field.ts';
+import { type Digest, parseDigest } from '../../bytes/units.ts';
+import { invalid } from '../../errors.ts';
+import type { TarAttributes, TarEntry } from '../../formats/tar/entry.ts';
+import type { SparsePart } from '../../formats/tar/sparse.ts';
+import type { Hasher } from '../digest-check.ts';
 
 export interface LayerIndex {
   /** Digest of the plain layer. */

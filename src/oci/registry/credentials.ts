@@ -2,7 +2,7 @@
  * Which credential a registry is shown. The first source that has one decides; a source that is broken stops the pull.
  * Source: spec factory-and-signatures H2, profiles-and-inputs 6.4.
  */
-import type { Platform } from '../platform/types.ts';
+import type { Platform } from '../../platform/types.ts';
 import { askHelper } from './credential-helper.ts';
 import {
   type Credential,

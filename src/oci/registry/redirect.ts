@@ -1,5 +1,5 @@
 /** Following redirects, as far as a registry may send us. Source: spec factory-and-signatures H5. */
-import { ImagerError } from '../errors.ts';
+import { ImagerError } from '../../errors.ts';
 import { maySendTo } from './address.ts';
 import { headerOf, type Send } from './transport.ts';
 

@@ -2,11 +2,11 @@
  * The files of a store and how they come to be: written under a name nobody else has, synced, renamed. There are no locks: every
  * file is either named by what it contains, so that two writers write the same, or replaced whole.
  */
-import { ofSource } from '../bytes/bytes.ts';
-import { CHUNK_SIZE, chunks } from '../bytes/read.ts';
-import { type Digest, MIB } from '../bytes/units.ts';
-import { ImagerError } from '../errors.ts';
-import type { Chunks, Files, NewFile, Source } from '../platform/types.ts';
+import { ofSource } from '../../bytes/bytes.ts';
+import { CHUNK_SIZE, chunks } from '../../bytes/read.ts';
+import { type Digest, MIB } from '../../bytes/units.ts';
+import { ImagerError } from '../../errors.ts';
+import type { Chunks, Files, NewFile, Source } from '../../platform/types.ts';
 
 /** Where things are, relative to the store's directory. */
 export interface StorePaths {

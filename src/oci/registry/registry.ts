@@ -2,17 +2,17 @@
  * Registries as sources of images: the pull half of the OCI distribution protocol, over mirrors and the registry itself.
  * Source: OCI distribution-spec v1.1, spec factory-and-signatures H.
  */
-import { type Digest, parseDigest } from '../bytes/units.ts';
-import { ImagerError, invalid } from '../errors.ts';
-import type { Chunks, Platform } from '../platform/types.ts';
+import { type Digest, parseDigest } from '../../bytes/units.ts';
+import { ImagerError, invalid } from '../../errors.ts';
+import type { Chunks, Platform } from '../../platform/types.ts';
+import type { ImageSource } from '../image-source.ts';
+import { isTag, type Reference } from '../reference.ts';
 import { TokenCache } from './authorization.ts';
 import { type OpenBlob, openBlob, resumingChunks } from './blob-request.ts';
 import { findCredential } from './credentials.ts';
 import type { Credential, CredentialTarget } from './docker-config.ts';
-import type { ImageSource } from './image-source.ts';
 import { fetchManifest } from './manifest-request.ts';
 import { type Endpoint, endpointsOf, type Mirrors } from './mirrors.ts';
-import { isTag, type Reference } from './reference.ts';
 import { printable } from './registry-error.ts';
 import { DEFAULT_TRIES, pauseAfter } from './retry.ts';
 import { type Connection, nameOf, openSession, ping, type Session, type SessionOptions } from './session.ts';

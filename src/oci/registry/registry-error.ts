@@ -1,6 +1,6 @@
 /** What a refused request means to the user. Source: OCI distribution-spec "Error Codes", spec factory-and-signatures H9. */
-import { ImagerError } from '../errors.ts';
-import type { HttpResponse } from '../platform/types.ts';
+import { ImagerError } from '../../errors.ts';
+import type { HttpResponse } from '../../platform/types.ts';
 import { headerOf, readBody } from './transport.ts';
 
 const DOCUMENT_LIMIT = 65536;

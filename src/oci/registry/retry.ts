@@ -1,6 +1,6 @@
 /** Trying again what may pass by itself. Source: spec factory-and-signatures H9. */
-import { ImagerError } from '../errors.ts';
-import type { HttpResponse } from '../platform/types.ts';
+import { ImagerError } from '../../errors.ts';
+import type { HttpResponse } from '../../platform/types.ts';
 import { type Clock, headerOf, type Send } from './transport.ts';
 
 export interface RetryOptions {

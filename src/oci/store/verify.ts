@@ -1,16 +1,16 @@
 /** Reads everything a store has and compares it with its digest. What is damaged goes; it is fetched or made again when needed. */
-import { ofSource } from '../bytes/bytes.ts';
-import { type Digest, parseDigest } from '../bytes/units.ts';
-import { ImagerError } from '../errors.ts';
-import { indexTarBytes } from '../formats/tar/tar-index.ts';
-import type { Platform as Machine } from '../platform/types.ts';
-import { finishDigest } from './digest-check.ts';
-import { decodeLayerIndex, encodeLayerIndex, INDEX_LIMIT } from './layer-index.ts';
+import { ofSource } from '../../bytes/bytes.ts';
+import { type Digest, parseDigest } from '../../bytes/units.ts';
+import { ImagerError } from '../../errors.ts';
+import { indexTarBytes } from '../../formats/tar/tar-index.ts';
+import type { Platform as Machine } from '../../platform/types.ts';
+import { finishDigest } from '../digest-check.ts';
+import { decodeLayerIndex, encodeLayerIndex, INDEX_LIMIT } from '../layer/layer-index.ts';
+import { imageContents } from './contents.ts';
+import { derivedPath, readDerivedRecord } from './derived.ts';
+import { blobPath, fileChunks, plainPath, type StorePaths } from './files.ts';
 import { throwIfCanceled } from './receive.ts';
-import { imageContents } from './store-contents.ts';
-import { derivedPath, readDerivedRecord } from './store-derived.ts';
-import { blobPath, fileChunks, plainPath, type StorePaths } from './store-files.ts';
-import { indexText, listReferences, type Reference, referencePath, writeIndex } from './store-references.ts';
+import { indexText, listReferences, type Reference, referencePath, writeIndex } from './references.ts';
 
 export interface VerifyOptions {
   readonly signal?: AbortSignal;

@@ -3,13 +3,13 @@
  * belong to a pull that has not got its name yet.
  */
 
-import { checkSize } from '../bytes/bytes.ts';
-import type { Platform as Machine } from '../platform/types.ts';
+import { checkSize } from '../../bytes/bytes.ts';
+import type { Platform as Machine } from '../../platform/types.ts';
+import { imageContents } from './contents.ts';
+import { derivedPath, readDerivedRecord } from './derived.ts';
+import { blobPath, layerIndexPath, plainPath, type StorePaths } from './files.ts';
 import { throwIfCanceled } from './receive.ts';
-import { imageContents } from './store-contents.ts';
-import { derivedPath, readDerivedRecord } from './store-derived.ts';
-import { blobPath, layerIndexPath, plainPath, type StorePaths } from './store-files.ts';
-import { listReferences, type Reference, writeIndex } from './store-references.ts';
+import { listReferences, type Reference, writeIndex } from './references.ts';
 
 /** Seconds. A pull marks what it uses and what it brings in, and takes less than this. */
 const SAFE_AGE = 3600;
