@@ -5,7 +5,7 @@ import { constants, zstdCompressSync } from 'node:zlib';
 
 /** Commands that `init` calls. */
 const APPLETS =
-  'sh mount cat uname printf tee insmod xzcat tail hexdump tr sed head base64 gunzip mv rm sha256sum grep find sort poweroff sleep'.split(
+  'sh mount cat uname printf tee insmod xzcat tail hexdump tr sed head base64 gzip gunzip mv rm sha256sum grep find sort poweroff sleep'.split(
     ' ',
   );
 

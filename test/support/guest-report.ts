@@ -1,4 +1,5 @@
 /** What the demonstration system (`scripts/demo/init`) said on the serial line. */
+import { gunzipSync } from 'node:zlib';
 
 export interface GuestReport {
   /** `x86_64` or `aarch64`. */
@@ -14,6 +15,10 @@ export interface GuestReport {
   readonly pcr11: Readonly<Record<string, string>>;
   /** META text from the command line, decoded. */
   readonly meta: string | undefined;
+  /** Of NVMe disks, by name, in bytes. */
+  readonly partitions: Readonly<Record<string, { readonly offset: number; readonly size: number }>>;
+  /** The whole META partition of an NVMe disk. */
+  readonly diskMeta: Uint8Array | undefined;
   /** Files of the initramfs that have the content it was made with, and how many it was made with. */
   readonly files: { readonly sound: number; readonly total: number };
   readonly damaged: readonly string[];
@@ -41,6 +46,7 @@ export function parseGuestReport(serial: string): GuestReport {
   };
   const [sound, , total] = one('files').split(' ');
   const meta = all('meta')[0];
+  const diskMeta = all('disk-meta')[0];
   return {
     machine: one('machine'),
     kernel: one('kernel'),
@@ -49,6 +55,8 @@ export function parseGuestReport(serial: string): GuestReport {
     variables: pairs('variable'),
     pcr11: pairs('pcr11'),
     meta: meta === undefined ? undefined : Buffer.from(meta, 'base64').toString('utf8'),
+    partitions: Object.fromEntries(all('partition').map(partitionOf)),
+    diskMeta: diskMeta === undefined ? undefined : gunzipSync(Buffer.from(diskMeta, 'base64')),
     files: { sound: Number(sound), total: Number(total) },
     damaged: all('damaged'),
     extra: Object.fromEntries(
@@ -58,6 +66,11 @@ export function parseGuestReport(serial: string): GuestReport {
       }),
     ),
   };
+}
+
+function partitionOf(value: string): [string, { readonly offset: number; readonly size: number }] {
+  const [, start, count, name] = /^(\d+) (\d+) (.+)$/.exec(value)!;
+  return [name!, { offset: Number(start) * 512, size: Number(count) * 512 }];
 }
 
 function splitAtBlank(text: string): [string, string] {
