@@ -27,7 +27,7 @@ export function diskBootloader({ bootloader, architecture, sectorSize, traits }:
   if (bootloader === 'dual-boot' && architecture === 'arm64') throw refusal('on arm64: want sd-boot or grub');
   if (bootloader !== 'grub' && !traits.supportsUki) throw refusal('before Talos 1.5, which has no UKI: want grub');
   if (bootloader === 'grub' && sectorSize !== 512) {
-    // 100 MiB hold 25600 clusters of one sector, and FAT32 begins at 65525: upstream's mkfs.fat says so and goes on.
+    // 100 MiB hold 25600 clusters of one sector, and FAT32 begins at 65525. Upstream goes on, but OVMF takes it for FAT16 and finds nothing in it.
     throw refusal(
       `with sectors of ${sectorSize} bytes: its EFI partition is too small to be a FAT32 of such sectors`,
       'sd-boot and dual-boot have a larger one',
