@@ -1,6 +1,6 @@
 /** An emulated machine whose first serial port we listen to. */
 import { spawn } from 'node:child_process';
-import { copyFileSync, existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type GuestReport, lastLines, parseGuestReport } from './guest-report.ts';
@@ -81,9 +81,16 @@ export type Medium =
     }
   | { readonly kind: 'kernel'; readonly kernel: string; readonly initramfs: string; readonly cmdline: string };
 
+/** iPXE, amd64: in the ROM of the network card with BIOS, from a disk with UEFI. The host is 10.0.2.2 to it. */
+export interface NetworkMedium {
+  readonly kind: 'network';
+  /** URL of the script that DHCP names. */
+  readonly script: string;
+}
+
 export interface BootRequest {
   readonly firmware: Firmware;
-  readonly medium: Medium;
+  readonly medium: Medium | NetworkMedium;
   /** 180 unless given: firmware, loader and kernel are emulated, on a machine that others use too. */
   readonly timeoutSeconds?: number;
   /** Beside the Enter that takes the default of a systemd-boot menu at once. */
@@ -119,7 +126,7 @@ export async function bootInQemu(request: BootRequest): Promise<BootResult> {
       args: [
         ...machineOf(firmware),
         ...firmwareArguments(firmware, scratch),
-        ...mediumArguments(firmware, medium),
+        ...mediumArguments(firmware, medium, scratch),
         ...['-m', String(memory), '-nic', 'none'],
         ...(request.args ?? []),
       ],
@@ -193,10 +200,11 @@ function firmwareArguments(firmware: Firmware, scratch: string): string[] {
   ];
 }
 
-function mediumArguments(firmware: Firmware, medium: Medium): string[] {
+function mediumArguments(firmware: Firmware, medium: Medium | NetworkMedium, scratch: string): string[] {
   if (medium.kind === 'kernel') {
     return ['-kernel', medium.kernel, '-initrd', medium.initramfs, '-append', medium.cmdline];
   }
+  if (medium.kind === 'network') return networkArguments(firmware, medium.script, scratch);
   const drive = `if=none,id=medium,format=raw,file=${medium.image.replaceAll(',', ',,')}`;
   if (medium.kind === 'cd') {
     const bus = firmware === 'aavmf' ? ['-device', 'virtio-scsi-pci', '-device', 'scsi-cd'] : ['-device', 'ide-cd'];
@@ -205,6 +213,33 @@ function mediumArguments(firmware: Firmware, medium: Medium): string[] {
   const { kind, sectorSize = 512 } = medium;
   const sectors = sectorSize === 512 ? '' : `,logical_block_size=${sectorSize},physical_block_size=${sectorSize}`;
   return ['-drive', `${drive},snapshot=on`, ...withDrive(diskDevice(firmware, kind), sectors)];
+}
+
+/** Files of the packages ipxe-qemu and ipxe. */
+const IPXE_ROM = '/usr/lib/ipxe/qemu/pxe-e1000.rom';
+const IPXE_EFI = '/usr/lib/ipxe/ipxe.efi';
+
+/** A `skip` option for the medium `network`. */
+export function skipWithoutIpxe(): string | false {
+  const absent = [IPXE_ROM, IPXE_EFI].filter((file) => !existsSync(file));
+  if (absent.length === 0) return false;
+  const reason = `needs ${absent.join(', ')}`;
+  if ((process.env.CI ?? '') !== '') throw new Error(`${reason}: install ipxe, ipxe-qemu`);
+  return reason;
+}
+
+/** DHCP names the script, which iPXE loads instead of a boot program. */
+function networkArguments(firmware: Firmware, script: string, scratch: string): string[] {
+  // QEMU 7.2 loses the flags after cmpxchg16b when an interrupt comes, of which a network card makes many; kernels do without it.
+  const network = ['-cpu', 'qemu64,-cx16', '-netdev', `user,id=network,bootfile=${script.replaceAll(',', ',,')}`];
+  const card = 'e1000,netdev=network';
+  if (firmware === 'seabios') return [...network, '-device', `${card},romfile=${IPXE_ROM},bootindex=0`];
+  // The ROM for UEFI is a driver only, and firmware that loads a boot program by DHCP would get the script.
+  const directory = join(scratch, 'esp');
+  mkdirSync(join(directory, 'EFI/BOOT'), { recursive: true });
+  copyFileSync(IPXE_EFI, join(directory, 'EFI/BOOT/BOOTX64.EFI'));
+  const disk = ['-drive', `if=none,id=medium,format=raw,readonly=on,file=fat:${directory}`];
+  return [...network, '-device', card, ...disk, '-device', 'virtio-blk-pci,drive=medium,bootindex=0'];
 }
 
 function diskDevice(firmware: Firmware, kind: 'disk' | 'usb' | 'nvme' | 'virtio'): string[] {
