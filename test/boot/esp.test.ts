@@ -26,7 +26,7 @@ const ESP_SIZE = 296 * MIB;
 interface Case {
   readonly firmware: Firmware;
   readonly architecture: 'amd64' | 'arm64';
-  readonly kind: Exclude<Medium['kind'], 'kernel' | 'cd'>;
+  readonly kind: Exclude<Medium['kind'], 'kernel' | 'cd' | 'network'>;
   readonly sectorSize?: number;
   readonly at?: 'end';
 }

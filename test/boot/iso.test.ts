@@ -14,7 +14,7 @@ const NETWORK = fileURLToPath(new URL('../../examples/network.yaml', import.meta
 interface IsoCase {
   readonly name: string;
   readonly flags: readonly string[];
-  readonly boots: readonly (readonly [Firmware, Exclude<Medium['kind'], 'kernel'>])[];
+  readonly boots: readonly (readonly [Firmware, Exclude<Medium['kind'], 'kernel' | 'network'>])[];
 }
 
 const CASES: readonly IsoCase[] = [
