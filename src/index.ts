@@ -72,6 +72,7 @@ export { openStore, type Store } from './oci/store/store.ts';
 export type { Artifact } from './pipeline/artifact.ts';
 export { build } from './pipeline/build.ts';
 export type { OnProgress, ProgressEvent } from './pipeline/progress.ts';
+export { buildPxe, type PxeFile, type PxeOptions, type PxePart, type PxePlan, planPxe } from './pipeline/pxe.ts';
 export { defaultStoreDirectory, type Transport, type Workplace } from './pipeline/workplace.ts';
 
 // Write, or serve.

@@ -127,7 +127,7 @@ export async function bootInQemu(request: BootRequest): Promise<BootResult> {
 
 /**
  * The kernel had everything and was started, then nothing: on a machine with far more to do than processors the emulated one lost
- * its timer (2 of 60 boots at a load of 12, none of 100 without). What we made has no part after this line; a second try tells.
+ * its timer (2 of some 60 boots, both at a load of 12). What we made has no part after this line; a second try tells.
  */
 const SILENT_KERNEL = /EFI stub: Loaded initrd from LINUX_EFI_INITRD_MEDIA_GUID device path\s*$/;
 
@@ -245,7 +245,7 @@ export function skipWithoutIpxe(): string | false {
 
 /** DHCP names the script, which iPXE loads instead of a boot program. */
 function networkArguments(firmware: Firmware, script: string, scratch: string): string[] {
-  // QEMU 7.2 loses the flags after cmpxchg16b when an interrupt comes, of which a network card makes many; kernels do without it.
+  // In QEMU 7.2 two of four kernels panicked in their allocator with a pointer in the flags after cmpxchg16b; without it none did.
   const network = ['-cpu', 'qemu64,-cx16', '-netdev', `user,id=network,bootfile=${script.replaceAll(',', ',,')}`];
   const card = 'e1000,netdev=network';
   if (firmware === 'seabios') return [...network, '-device', `${card},romfile=${IPXE_ROM},bootindex=0`];
