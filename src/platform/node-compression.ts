@@ -42,7 +42,8 @@ async function* through(
       yield chunk as Uint8Array;
     }
   } catch (error) {
-    if (inputError !== undefined) throw inputError;
+    // The decoder's own error is also thrown into the input it leaves behind.
+    if (inputError !== undefined && !isZlibError(inputError)) throw inputError;
     if (isZlibError(error)) throw invalid(`damaged ${what}: ${error.message}`, { cause: error });
     throw error;
   } finally {

@@ -58,6 +58,16 @@ test('damaged or cut compressed streams are invalid input', async () => {
   });
 });
 
+test('damage found while more input waits is invalid input too', async () => {
+  const text = gzipSync('some text that compresses a little '.repeat(500_000));
+  const gzip = Buffer.concat([text, gzipSync(stream('waits', 4_000_000))]);
+  for (let at = 1000; at < text.length; at += 4999) {
+    const damaged = Buffer.from(gzip);
+    damaged.fill(0xa5, at, at + 1000);
+    await assert.rejects(collect(platform.compression.gunzip(inPieces(damaged, 65_536))), { code: 'invalid-input' });
+  }
+});
+
 test('an error of the input comes out as it is', async () => {
   const failing = async function* (): Chunks {
     yield gzipSync(DATA).subarray(0, 100);
