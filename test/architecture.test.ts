@@ -62,7 +62,7 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   commander: ['cli'],
   '@bomb.sh/tab': ['cli'],
   'log-update': ['cli'],
-  pako: ['meta'],
+  pako: ['meta', 'pipeline'],
   '@noble/hashes': ['bytes', 'formats', 'meta', 'profiles', 'oci', 'boot', 'iso', 'pipeline'],
 };
 

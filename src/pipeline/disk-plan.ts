@@ -7,15 +7,17 @@ import { META_KEYS } from '../meta/key.ts';
 import { layoutMetaPartition } from '../meta/partition.ts';
 import type { FinalProfile } from '../profiles/resolve.ts';
 import { diskChoice } from './asset-places.ts';
+import { checkDiskFormatOptions } from './disk-format.ts';
 
 /**
  * Warnings, one sentence each. Throws `install` for a disk that is too small, `invalid-input` for META values that do not fit,
- * `unsupported` for a boot loader that cannot start such a disk.
+ * `unsupported` for a boot loader that cannot start such a disk, both for options its format does not have.
  */
 export function checkDisk(profile: FinalProfile): string[] {
   const bootloader = diskBootloader(diskChoice(profile));
   const dimensions = diskDimensions(profile);
   layoutPartitions(bootloader, profile.traits, dimensions);
+  if (profile.output.imageOptions !== null) checkDiskFormatOptions(profile.output.imageOptions);
   const { metaContents } = profile.customization;
   layoutMetaPartition(diskMetaValues(metaContents, bootloader, profile.traits));
   return [...sectorWarnings(bootloader, dimensions.sectorSize), ...metaWarnings(profile, bootloader)];

@@ -8,15 +8,16 @@ import type { BiosGrub, DiskParts, InstalledKernel, SystemdBoot } from '../disk/
 import type { Architecture } from '../profiles/profile.ts';
 import { diskChoice } from './asset-places.ts';
 import type { BuildInput } from './build-input.ts';
+import { inDiskFormat } from './disk-format.ts';
 import { diskDimensions } from './disk-plan.ts';
 import { keptCore } from './grub-core.ts';
 import { platformFiles } from './grub-files.ts';
 import { inspectedKernel, systemdBootOf, ukiOf } from './uki.ts';
 
-/** The whole disk, referring to the assets. Throws what `buildDisk` and the makers of its parts throw. */
+/** The whole disk in its format, referring to the assets. Throws what `buildDisk`, the makers of its parts and `inDiskFormat` throw. */
 export async function diskOf(input: BuildInput): Promise<Bytes> {
   const { profile, epoch } = input;
-  return buildDisk(await partsOf(input), {
+  const disk = buildDisk(await partsOf(input), {
     ...diskDimensions(profile),
     version: profile.version,
     architecture: profile.arch,
@@ -24,6 +25,7 @@ export async function diskOf(input: BuildInput): Promise<Bytes> {
     meta: profile.customization.metaContents,
     epoch,
   });
+  return inDiskFormat(input, disk);
 }
 
 async function partsOf(input: BuildInput): Promise<DiskParts> {
