@@ -8,6 +8,7 @@ import { type Guid, guidOfBytes } from '../gpt/guid.ts';
 import { isSealed, seal } from './checksum.ts';
 import { INCOMPATIBLE, incompatibleBits, readOnlyCompatibleBits } from './features.ts';
 import {
+  afterRoots,
   BLOCK_LOG,
   BLOCK_SIZE,
   BLOCKS_PER_CHUNK,
@@ -63,7 +64,7 @@ export function uuidBytes(uuid: Guid): Uint8Array {
   return fromHex(uuid.replaceAll('-', ''));
 }
 
-/** `counters` are those of the volume; a copy gets `undefined`, as its counters are never kept up. */
+/** `counters` are those of the volume; a copy gets `undefined`, as its counters are never kept up: it stays as when there was no inode. */
 export function encodeSuperblock(geometry: Geometry, identity: Identity, counters: Counters | undefined): Uint8Array {
   const { data, view } = structure(geometry.sectorSize);
   const root = rootInode(geometry);
@@ -95,7 +96,7 @@ export function encodeSuperblock(geometry: Geometry, identity: Identity, counter
   data[0x7f] = geometry.inodePercent;
   putU64(view, 0x80, counters?.inodes ?? 0, false);
   putU64(view, 0x88, counters?.freeInodes ?? 0, false);
-  putU64(view, 0x90, counters?.freeBlocks ?? 0, false);
+  putU64(view, 0x90, counters?.freeBlocks ?? emptyBlocks(geometry), false);
   view.setUint32(0xb4, BLOCKS_PER_CHUNK); // alignment of inode chunks
   // The log's sector fields are set only when they are not 512; its stripe unit is 1 then, which stands for none.
   data[0xc1] = large ? Math.log2(geometry.sectorSize) : 0;
@@ -109,6 +110,11 @@ export function encodeSuperblock(geometry: Geometry, identity: Identity, counter
   view.setUint32(0xe4, BLOCKS_PER_CHUNK / 2); // alignment of sparse inode chunks
   seal(data, CHECKSUM_OFFSET);
   return data;
+}
+
+/** Free blocks before the first inode. */
+function emptyBlocks(geometry: Geometry): number {
+  return geometry.blocks - geometry.logBlocks - geometry.agCount * afterRoots(geometry);
 }
 
 function versionBits(largeSectors: boolean): number {
