@@ -6,13 +6,8 @@ const enough = found[0] > wanted[0] || (found[0] === wanted[0] && found[1] >= wa
 
 if (enough) {
   keepCompiled();
-  import(checkoutOrPackage()).then(
-    (cli) => cli.run(),
-    (error) => {
-      console.error(error);
-      process.exitCode = 1;
-    },
-  );
+  collectEarly();
+  import(checkoutOrPackage()).then((cli) => cli.run(), refuse);
 } else {
   void startUnderOwnNode();
 }
@@ -24,10 +19,18 @@ function checkoutOrPackage() {
   return existsSync(source) ? source.href : new URL('../dist/cli/run.js', import.meta.url).href;
 }
 
+/** A checkout in which npm was not run yet is the one thing to expect. */
+function refuse(error) {
+  if (error.code !== 'ERR_MODULE_NOT_FOUND') throw error;
+  console.error(`imager: ${error.message.split('\n')[0]}\n  hint: npm ci brings what it needs`);
+  process.exitCode = 1;
+}
+
 /** `npm ci` in a checkout brings the wanted Node along; without it there is only the advice. */
 async function startUnderOwnNode() {
   const { existsSync } = await import('node:fs');
   const { spawn } = await import('node:child_process');
+  const { constants } = await import('node:os');
   const { fileURLToPath } = await import('node:url');
   const node = fileURLToPath(new URL('../node_modules/node/bin/node', import.meta.url));
   if (!existsSync(node)) {
@@ -39,8 +42,12 @@ async function startUnderOwnNode() {
   }
   const child = spawn(node, [fileURLToPath(import.meta.url), ...process.argv.slice(2)], { stdio: 'inherit' });
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));
+  child.on('error', (error) => {
+    console.error(`imager: ${node}: ${error.message}`);
+    process.exitCode = 1;
+  });
   child.on('close', (code, signal) => {
-    process.exitCode = code ?? (signal === 'SIGINT' ? 130 : 1);
+    process.exitCode = code ?? 128 + constants.signals[signal];
   });
 }
 
@@ -50,4 +57,12 @@ function keepCompiled() {
   const base = cache?.startsWith('/') ? cache : home === undefined ? undefined : `${home}/.cache`;
   // A directory that cannot be written is no error: then nothing is kept.
   if (base !== undefined) process.getBuiltinModule('node:module').enableCompileCache(`${base}/bootwright-code`);
+}
+
+/**
+ * Pulled content passes through as short-lived buffers outside the heap, which go when the young generation is collected. A young generation that
+ * stays small is collected often: a pull of any size then peaks at 120 MiB in place of 190, and is a tenth faster.
+ */
+function collectEarly() {
+  process.getBuiltinModule('node:v8').setFlagsFromString('--semi-space-growth-factor=1');
 }
