@@ -1,10 +1,24 @@
+import process from 'node:process';
 import { pipeline, Readable } from 'node:stream';
-import { constants, createGunzip, createGzip, createZstdDecompress } from 'node:zlib';
+import { promisify } from 'node:util';
+import {
+  constants,
+  crc32,
+  createGunzip,
+  createGzip,
+  createZstdDecompress,
+  deflateRaw as deflateRawWithCallback,
+  zstdCompress as zstdCompressWithCallback,
+} from 'node:zlib';
 import { invalid } from '../errors.ts';
 import type { Chunks, Compression } from './types.ts';
 
 /** 1 MiB output buffers: with Node's default of 16 KiB decoding is three times slower (DEPENDENCIES.md). */
 const CHUNK = 1 << 20;
+
+// One-shot calls run in libuv's pool, as many at once as it has threads.
+const deflateRaw = promisify(deflateRawWithCallback);
+const zstdCompress = promisify(zstdCompressWithCallback);
 
 export const nodeCompression: Compression = {
   gunzip: (input, signal) => through(input, createGunzip({ chunkSize: CHUNK }), 'gzip stream', signal),
@@ -16,6 +30,16 @@ export const nodeCompression: Compression = {
       'zstd frame',
       signal,
     ),
+  deflateStretch: (data, level) => deflateRaw(data, { level, chunkSize: CHUNK, finishFlush: constants.Z_SYNC_FLUSH }),
+  // Never with workers: asynchronous calls then resolve with nothing (nodejs/node#59899).
+  zstdFrame: (data, level) =>
+    zstdCompress(data, {
+      chunkSize: CHUNK,
+      pledgedSrcSize: data.length,
+      params: { [constants.ZSTD_c_compressionLevel]: level, [constants.ZSTD_c_checksumFlag]: 0 },
+    }),
+  encoders: { deflate: `zlib ${process.versions.zlib}`, zstd: `zstd ${process.versions.zstd}` },
+  crc32: (data, previous = 0) => crc32(data, previous),
 };
 
 /** `input` through a transform; a decoding error becomes `invalid-input`, an error of the input stays what it is. */

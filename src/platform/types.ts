@@ -84,6 +84,17 @@ export interface Compression {
   gzip(input: Chunks, options: { readonly level: number }, signal?: AbortSignal): Chunks;
   /** Decodes exactly one zstd frame; the frame walker of `formats/zstd` handles several. */
   unzstdFrame(input: Chunks, signal?: AbortSignal): Chunks;
+  /**
+   * `data` as raw deflate that others may precede and follow: it refers to nothing before it, ends on a byte boundary and is not final. Level 1..9.
+   * Several calls at once run at once.
+   */
+  deflateStretch(data: Uint8Array, level: number): Promise<Uint8Array>;
+  /** `data` as one zstd frame without a checksum; an empty frame may follow. Level 1..22. Several calls at once run at once. */
+  zstdFrame(data: Uint8Array, level: number): Promise<Uint8Array>;
+  /** What the two above are made with, name and version: their bytes may change with it. */
+  readonly encoders: { readonly deflate: string; readonly zstd: string };
+  /** CRC-32 as of gzip, after what `previous` already covers (0 to begin). */
+  crc32(data: Uint8Array, previous?: number): number;
 }
 
 export interface HttpRequest {

@@ -56,7 +56,8 @@ export function encodeLzma(data: Uint8Array): Uint8Array {
   return encoder.finish();
 }
 
-function encodeStep(
+/** One literal or match: `length` bytes from `position`, as `code` says (`parse.ts`). Moves `coder` on. */
+export function encodeStep(
   encoder: RangeEncoder,
   coder: CoderState,
   data: Uint8Array,

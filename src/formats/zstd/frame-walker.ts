@@ -5,7 +5,7 @@
 import { invalid } from '../../errors.ts';
 import type { Chunks, Compression } from '../../platform/types.ts';
 
-const FRAME_MAGIC = 0xfd2fb528;
+export const FRAME_MAGIC = 0xfd2fb528;
 /** Sixteen magic numbers, 0x184D2A50 to 0x184D2A5F, start frames without content. */
 const SKIPPABLE_MAGIC = 0x184d2a50;
 
@@ -115,7 +115,7 @@ class FrameWalk {
 }
 
 /** Bytes of the frame header behind its descriptor: window, dictionary id, content size. */
-function headerRest(descriptor: number): number {
+export function headerRest(descriptor: number): number {
   if ((descriptor & 0x08) !== 0) throw invalid('zstd: a reserved bit is set in a frame header');
   const singleSegment = (descriptor & 0x20) !== 0;
   const dictionary = [0, 1, 2, 4][descriptor & 3]!;
