@@ -2,6 +2,7 @@
 import { ImagerError } from '../errors.ts';
 import { parseMirrors } from '../oci/registry/mirrors.ts';
 import { parseAssetSource } from '../pipeline/asset-source.ts';
+import { parseCompression } from '../pipeline/compression.ts';
 import { parseEpoch } from '../pipeline/epoch.ts';
 import type { PlanRequest } from '../pipeline/plan.ts';
 import { defaultStoreDirectory, type Workplace } from '../pipeline/workplace.ts';
@@ -41,11 +42,14 @@ export async function readBuildRequest(profileName: string, flags: FlagValues, i
     ...(grubDirectory === undefined ? {} : { grubDirectory }),
     skipNetworkCheck: flags.switches.has('no-validate'),
   };
+  const compression = profileName === '-' ? undefined : flags.text.get('compression');
+  const { level } = compression === undefined ? {} : parseCompression(compression);
   const given = profileName === '-' ? await givenOnStdin(flags, io) : await givenByFlags(profileName, flags, io);
   const profile = await finalise(given, flags, io);
   return {
     request: {
       ...options,
+      ...(level === undefined ? {} : { compressionLevel: level }),
       profile,
       metaOrigins: new Map(given.meta.map(({ meta: { key }, origin }) => [key, origin])),
     },

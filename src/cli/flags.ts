@@ -92,6 +92,13 @@ export const FLAGS: readonly Flag[] = [
     '',
     'afterwards write the output directory to standard output as .tar.gz',
   ),
+  profileFlag(
+    'output',
+    'compression',
+    'text',
+    'FORMAT',
+    "what the result is packed into, in place of the profile's: raw, zst, xz, gz or tar.gz, with a level like zst:19",
+  ),
   toolFlag('output', 'sync', 'switch', '', 'flush the result to the disk before saying it is done'),
   toolFlag('output', 'json', 'switch', '', 'print the result, or the plan, as JSON'),
   toolFlag('output', 'quiet', 'switch', '', 'no progress, only warnings and errors', { short: 'q' }),

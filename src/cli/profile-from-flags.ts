@@ -2,6 +2,7 @@
 import { ImagerError, invalid } from '../errors.ts';
 import { type MetaValue, parseMetaValue } from '../meta/value.ts';
 import { parseStrictReference } from '../oci/reference.ts';
+import { parseCompression } from '../pipeline/compression.ts';
 import type { Chunks, Files } from '../platform/types.ts';
 import { type ContainerAsset, type GivenProfile, KEY_ENROLMENTS, OUTPUT_KINDS } from '../profiles/profile.ts';
 import type { YamlMapping } from '../yaml/value.ts';
@@ -68,6 +69,7 @@ export async function profileFromFlags(
   const insecure = flags.switches.has('insecure');
   const enrolment = enrolmentOf(text('secureboot-enroll-keys'));
   const diskSize = text('image-disk-size');
+  const compression = text('compression');
   const options = await readOverlayOptions(flags.lists.get('overlay-option') ?? [], inputs.files);
   return {
     baseProfileName,
@@ -90,6 +92,7 @@ export async function profileFromFlags(
     overlay: overlayOf(text('overlay-name'), text('overlay-image'), options),
     output: {
       kind: outputKind(text('output-kind')),
+      ...(compression === undefined ? {} : { outFormat: parseCompression(compression).format }),
       ...(enrolment === undefined ? {} : { isoOptions: { sdBootEnrollKeys: enrolment } }),
       ...imageOptions(enrolment, diskSize),
     },

@@ -1,10 +1,12 @@
 /** From what was planned to the artefact: one row per output kind. */
 import { type Bytes, ofText } from '../bytes/bytes.ts';
 import { ImagerError } from '../errors.ts';
+import { outputFileName } from '../profiles/output-name.ts';
 import type { OutputKind } from '../profiles/profile.ts';
 import { acquireAssets, type PinnedInputs } from './acquire.ts';
 import type { Artifact } from './artifact.ts';
 import type { BuildInput } from './build-input.ts';
+import { compressContent } from './compress-content.ts';
 import { diskOf } from './disk.ts';
 import { isoOf } from './iso.ts';
 import type { Plan, PlanRequest } from './plan.ts';
@@ -29,7 +31,7 @@ const KINDS = {
 /**
  * Builds what `plan` decided for `request`. With a resolved plan exactly its inputs are used, whatever names or paths lead to by now. Nothing is
  * written: the bytes refer to the store and to the user's files. Throws `unsupported`, `verification` for an input that changed since it was
- * planned, and what acquiring and laying out throw.
+ * planned, and what acquiring, laying out and compressing throw.
  *
  * @example
  * const artifact = await build(workplace, request, plan);
@@ -40,7 +42,10 @@ export async function build(workplace: Workplace, request: PlanRequest, plan: Pl
   const { mediaType, build: buildKind } = rowFor(profile.output.kind, plan);
   const assets = await acquireAssets(workplace, request, pinnedBy(plan));
   const bytes = await buildKind({ workplace, profile, epoch, cmdline: plan.cmdline, assets });
-  return { name: plan.outputs[0]!.path, mediaType, bytes };
+  const name = plan.outputs[0]!.path;
+  if (plan.compression === undefined) return { name, mediaType, bytes };
+  const content = { bytes, name: outputFileName(profile), epoch };
+  return { name, ...(await compressContent(workplace, content, plan.compression)) };
 }
 
 function rowFor(kind: OutputKind, { unsupported: [reason] }: Plan): KindRow {

@@ -15,7 +15,7 @@ const LAYOUT_REVISION = 1;
  * const plan = await planBuild(workplace, request, { resolve: true });
  * const etag = planDigest(plan); // sha256:...
  */
-export function planDigest({ profile, epoch, cmdline, inputs }: Plan): Digest {
+export function planDigest({ profile, epoch, cmdline, compression, inputs }: Plan): Digest {
   // Where inputs lie is no part of the name: their digests are.
   const { input: _, ...decided } = profile;
   const identity = {
@@ -27,6 +27,7 @@ export function planDigest({ profile, epoch, cmdline, inputs }: Plan): Digest {
     profile: decided,
     epoch,
     cmdline,
+    ...(compression === undefined ? {} : { compression }),
   };
   return parseDigest(`sha256:${toHex(sha256(new TextEncoder().encode(canonicalJson(identity))))}`);
 }

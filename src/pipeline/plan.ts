@@ -4,6 +4,7 @@
  */
 import { buildCmdline, type Cmdline } from '../boot/cmdline.ts';
 import type { Digest } from '../bytes/units.ts';
+import { invalid } from '../errors.ts';
 import { type ArgumentWarning, checkKernelArguments } from '../machineconfig/kernel-arguments.ts';
 import { checkNetworkDocument } from '../machineconfig/network-document.ts';
 import { META_KEYS } from '../meta/key.ts';
@@ -15,6 +16,7 @@ import { parseTalosVersion } from '../profiles/talos-version.ts';
 import { checkOnMachine } from './acquire.ts';
 import { type AssetPlaces, type AssetWishes, type InputRole, placeAssets } from './asset-places.ts';
 import { formatAssetSource } from './asset-source.ts';
+import { isCompressedFormat, type PlannedCompression, planCompression } from './compression.ts';
 import { checkDisk } from './disk-plan.ts';
 import { checkEpoch } from './epoch.ts';
 import { hostsOfImage, resolveImagerImage } from './imager-image.ts';
@@ -52,6 +54,8 @@ export interface Plan {
   readonly cmdline: string;
   readonly meta: readonly MetaValue[];
   readonly outputs: readonly PlannedOutput[];
+  /** Absent when the output is not compressed. */
+  readonly compression?: PlannedCompression;
   readonly inputs: readonly PlannedInput[];
   /** `host[:port]` of every registry and mirror that may be contacted. */
   readonly hosts: readonly string[];
@@ -68,6 +72,8 @@ export interface PlanRequest extends AssetWishes {
   readonly metaOrigins?: ReadonlyMap<number, string>;
   /** Take network documents as they are. */
   readonly skipNetworkCheck?: boolean;
+  /** How hard to compress, as of the output format's own program; its usual level unless given. */
+  readonly compressionLevel?: number;
 }
 
 /** How far planning goes. */
@@ -77,8 +83,8 @@ export interface PlanOptions {
 }
 
 /**
- * Decides everything a build needs, and checks all that can be checked before a layer is fetched. Throws `invalid-input` for an epoch, a reference, META values
- * and arguments that cannot work, `install` for a disk that is too small; when resolving also `io` for files that are not there and what asking for manifests throws.
+ * Decides everything a build needs, and checks all that can be checked before a layer is fetched. Throws `invalid-input` for an epoch, a reference, META values,
+ * arguments and a compression level that cannot work, `install` for a disk that is too small; when resolving also `io` for files that are not there and what asking for manifests throws.
  *
  * @example
  * const profile = finaliseProfile(resolveProfile({ baseProfileName: 'iso', arch: 'amd64' }));
@@ -90,6 +96,7 @@ export async function planBuild(workplace: Workplace, request: PlanRequest, opti
   const networkWarnings = checkMeta(request);
   const diskWarnings = profile.output.kind === 'image' ? checkDisk(profile) : [];
   const cmdline = cmdlineOf(profile);
+  const compression = compressionOf(workplace, request);
   const assets = placeAssets(request);
   const hosts = hostsOfAssets(workplace, assets);
   const origins = originsOf(workplace, profile, assets);
@@ -100,6 +107,7 @@ export async function planBuild(workplace: Workplace, request: PlanRequest, opti
     cmdline: cmdline.text,
     meta: profile.customization.metaContents,
     outputs: [{ path: artifactFileName(profile), kind: profile.output.kind, format: formatOf(profile) }],
+    ...(compression === undefined ? {} : { compression }),
     inputs: options.resolve ? await resolveInputs(origins) : origins.map(({ input }) => ({ ...input, digest: null })),
     hosts,
     warnings: [
@@ -117,6 +125,16 @@ export async function planBuild(workplace: Workplace, request: PlanRequest, opti
 function documentOf({ traits: _, warnings: __, ...profile }: FinalProfile): Profile {
   const { overlay } = profile;
   return overlay === null ? profile : { ...profile, overlay: { ...overlay, options: jsonOfMapping(overlay.options) } };
+}
+
+function compressionOf(
+  { platform }: Workplace,
+  { profile, compressionLevel }: PlanRequest,
+): PlannedCompression | undefined {
+  const { outFormat } = profile.output;
+  if (isCompressedFormat(outFormat)) return planCompression(platform.compression, outFormat, compressionLevel);
+  if (compressionLevel === undefined) return undefined;
+  throw invalid(`compression level ${compressionLevel}: output format ${outFormat} has none`);
 }
 
 function checkMeta({ profile, metaOrigins, skipNetworkCheck }: PlanRequest): string[] {

@@ -7,7 +7,6 @@ export function unsupportedReasons(profile: Profile): string[] {
   const reasons: (string | false)[] = [
     output.kind === 'installer' && `output kind ${output.kind}`,
     output.kind === 'image' && diskFormat(output) !== 'raw' && `disk format ${diskFormat(output)}`,
-    output.outFormat !== 'raw' && `output format ${output.outFormat}`,
     profile.secureboot === true && output.kind !== 'cmdline' && 'SecureBoot signing',
     input.systemExtensions.length > 0 && output.kind !== 'cmdline' && output.kind !== 'kernel' && 'system extensions',
     customization.embeddedMachineConfiguration !== '' &&

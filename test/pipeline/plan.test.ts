@@ -161,14 +161,8 @@ describe('what is checked before anything is fetched', () => {
 describe('what this release cannot build is said, and the rest planned', () => {
   const image = { imageRef: 'example.org/x:v1' };
   const cases: readonly (readonly [string, GivenProfile, readonly RegExp[]])[] = [
-    ['compressed disk images', { baseProfileName: 'metal' }, [/^output format \.zst: not supported/]],
-    [
-      'disk formats',
-      { baseProfileName: 'oracle' },
-      [/^disk format qcow2: not supported/, /^output format \.zst: not supported/],
-    ],
+    ['disk formats', { baseProfileName: 'oracle' }, [/^disk format qcow2: not supported/]],
     ['installers', { baseProfileName: 'installer' }, [/^output kind installer: not/]],
-    ['packed output', { output: { kind: 'iso', outFormat: '.zst' } }, [/^output format \.zst: not/]],
     ['secure boot', { baseProfileName: 'secureboot-iso' }, [/^SecureBoot signing: not/]],
     ['extensions', { input: { systemExtensions: [image] } }, [/^system extensions: not/]],
     ['overlays', { overlay: { name: 'board', image } }, [/^overlays: not/]],
@@ -176,7 +170,7 @@ describe('what this release cannot build is said, and the rest planned', () => {
     [
       'several at once',
       { baseProfileName: 'secureboot-metal', overlay: { name: 'board', image } },
-      [/^output format \.zst/, /^SecureBoot/, /^overlays/],
+      [/^SecureBoot/, /^overlays/],
     ],
     ['nothing of it in a command line', { baseProfileName: 'secureboot-iso', output: { kind: 'cmdline' } }, []],
   ];
