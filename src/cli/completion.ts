@@ -4,8 +4,9 @@ import type { Command } from 'commander';
 import { FLAGS } from './flags.ts';
 
 /**
- * Adds both commands of the library to the finished command tree. For bash two things stand around its script: what it takes from the package
- * bash-completion where that is not installed, and file names where there is nothing else to offer.
+ * Adds both commands of the library to the finished command tree. For bash three things stand around its script: what it takes from the package
+ * bash-completion where that is not installed, file names where there is nothing else to offer, and no complaint about its constants where a
+ * shell reads it once more.
  */
 export function addCompletion(program: Command, args: readonly string[], print: (text: string) => void): void {
   attach(program, { completionCommandName: 'completion' });
@@ -17,8 +18,9 @@ export function addCompletion(program: Command, args: readonly string[], print: 
 const BASH_BEFORE = `declare -F _get_comp_words_by_ref >/dev/null || _get_comp_words_by_ref() {
     words=("\${COMP_WORDS[@]}") cword=$COMP_CWORD cur=\${COMP_WORDS[COMP_CWORD]} prev=\${COMP_WORDS[COMP_CWORD-1]}
 }
+[ -z "\${ShellCompDirectiveError+set}" ] || readonly() { :; }
 `;
-const BASH_AFTER = 'complete -o default -F __imager_complete imager\n';
+const BASH_AFTER = 'unset -f readonly\ncomplete -o default -F __imager_complete imager\n';
 
 /**
  * Answers `imager complete -- WORDS` where a file or directory is wanted: the library has no word for that, but the scripts take `:0` for nothing
