@@ -103,7 +103,7 @@ async function run({ imager: release, argv, stdin = '', sourceDateEpoch }: Error
   const ours = ['--talos-version', `v${release}`, '--offline', '--grub-dir', space.path('grub')];
   const { code, stderr } = await imager([...ours, ...argv.map(here)], {
     stdin: here(stdin),
-    environment: { SOURCE_DATE_EPOCH: sourceDateEpoch },
+    environment: { SOURCE_DATE_EPOCH: sourceDateEpoch, HOME: space.directory },
   });
   const names = await readdir(space.path('oute')).catch(() => []);
   await rm(space.path('oute'), { recursive: true, force: true });

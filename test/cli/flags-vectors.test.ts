@@ -114,5 +114,6 @@ function assertSameCommandLine(ours: string, theirs: string): void {
 function run({ args, stdin }: FlagsCase, plan: readonly string[]): Promise<Outcome> {
   const ours = ['--output', 'OUT', '--talos-version', 'v1.14.0-rc.1', '--no-validate', '--offline'];
   const before = plan.length === 0 ? ours : ['plan', ...ours, ...plan];
-  return imager([...before, ...args], stdin === undefined ? {} : { stdin });
+  const environment = { HOME: space.directory };
+  return imager([...before, ...args], stdin === undefined ? { environment } : { environment, stdin });
 }

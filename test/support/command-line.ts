@@ -31,11 +31,11 @@ export interface Outcome {
   readonly stderr: string;
 }
 
-/** Runs one command line. Nothing of the user's environment is in it, and its home does not exist unless `HOME` is given. */
+/** Runs one command line. Nothing of the user's environment is in it, and its home cannot be made, by root neither, unless `HOME` is given. */
 export async function imager(args: readonly string[], circumstances: Circumstances = {}): Promise<Outcome> {
   const { stdin = '', columns = 80, environment = {}, machine = (real) => real, now = 0 } = circumstances;
   const { signal = new AbortController().signal } = circumstances;
-  const platform = nodePlatform({ HOME: '/nonexistent', ...environment });
+  const platform = nodePlatform({ HOME: '/dev/null/home', ...environment });
   const stdout: Uint8Array[] = [];
   const stderr: Uint8Array[] = [];
   const code = await main(args, {
