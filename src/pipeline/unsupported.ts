@@ -1,12 +1,11 @@
 /** What a plan can describe and this release cannot build yet: said at plan time, in one place, and never half done. */
-import type { Output, Profile } from '../profiles/profile.ts';
+import type { Profile } from '../profiles/profile.ts';
 
 /** One sentence per reason; none means that the profile can be built. */
 export function unsupportedReasons(profile: Profile): string[] {
   const { input, output, overlay, customization } = profile;
   const reasons: (string | false)[] = [
     output.kind === 'installer' && `output kind ${output.kind}`,
-    output.kind === 'image' && diskFormat(output) !== 'raw' && `disk format ${diskFormat(output)}`,
     profile.secureboot === true && output.kind !== 'cmdline' && 'SecureBoot signing',
     input.systemExtensions.length > 0 && output.kind !== 'cmdline' && output.kind !== 'kernel' && 'system extensions',
     customization.embeddedMachineConfiguration !== '' &&
@@ -21,8 +20,4 @@ export function unsupportedReasons(profile: Profile): string[] {
 
 function hasImageCache({ input }: Profile): boolean {
   return input.imageCache.imageRef !== '' || input.imageCache.ociPath !== '' || input.imageCache.tarballPath !== '';
-}
-
-function diskFormat({ imageOptions }: Output): string {
-  return imageOptions?.diskFormat ?? 'unknown';
 }
