@@ -3,6 +3,7 @@ import { espTree, loaderPath, SHARING_ALIGNMENT } from '../boot/esp.ts';
 import { ofMemory } from '../bytes/bytes.ts';
 import { ImagerError } from '../errors.ts';
 import { type Fat32Options, type FatLayout, fat32SizeFor, layoutFat32 } from '../formats/fat/layout.ts';
+import { fat32Volume } from '../formats/fat/volume.ts';
 import { type Tree, treeOfLiterals } from '../tree/tree.ts';
 import type { DiskImageOptions, DiskParts } from './parts.ts';
 import type { PlacedPartition } from './placed-partition.ts';
@@ -23,15 +24,18 @@ export function efiTree(parts: DiskParts, { epoch: mtime, ...options }: EspOptio
  */
 export function layoutEfiPartition(tree: Tree, partition: PlacedPartition): FatLayout {
   const { offset, size, sectorSize } = partition;
-  const volume: Fat32Options = { sectorSize, label: 'EFI' };
+  const { sectorsPerCluster } = fat32Volume(size, { sectorSize });
+  const volume: Fat32Options = {
+    sectorSize,
+    sectorsPerCluster,
+    label: 'EFI',
+    largeFiles: { from: SHARING_ALIGNMENT, alignment: SHARING_ALIGNMENT, base: offset, at: 'end' },
+  };
   const needed = fat32SizeFor(tree, volume);
   if (needed > size) {
     throw new ImagerError('install', `EFI partition of ${size} bytes: loader and UKI need ${needed}`, {
       hint: 'the size is fixed by the Talos version; make kernel and initramfs smaller, with fewer system extensions',
     });
   }
-  return layoutFat32(tree, size, {
-    ...volume,
-    largeFiles: { from: SHARING_ALIGNMENT, alignment: SHARING_ALIGNMENT, base: offset, at: 'end' },
-  });
+  return layoutFat32(tree, size, volume);
 }

@@ -128,6 +128,13 @@ test('all file systems hold what was given, whatever the sectors', async () => {
   }
 });
 
+test('an EFI partition takes what fits', async () => {
+  // 2101 MiB less two allocation tables of 4200 sectors, reserved sectors, directories, loader and alignment.
+  const initramfs = 2_203_058_176 - 2 * 4200 * 512 - 20_000_001 - 120_001 - 4 * 65536;
+  buildDisk(sdBoot({ initramfs: initramfs - 65536 }), OPTIONS);
+  assert.throws(() => buildDisk(sdBoot({ initramfs: initramfs + 65536 }), OPTIONS), { code: 'install' });
+});
+
 describe('parts that do not fit are refused', () => {
   const dual = dualBoot();
   assert.ok(dual.bootloader === 'dual-boot');
