@@ -1,6 +1,7 @@
 /** `bin/imager.js` as a process: which Node it runs on, what it loads, how it ends. */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { cp, mkdir, symlink, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { after, describe, test } from 'node:test';
@@ -18,11 +19,12 @@ interface Ended {
 }
 
 /** `during` gets the process and everything it has written so far, each time something comes. */
-function node(
+function run(
+  command: string,
   args: readonly string[],
   during: (pid: number, stdout: string) => void = () => undefined,
 ): Promise<Ended> {
-  const child = spawn(process.execPath, args, {
+  const child = spawn(command, args, {
     env: { PATH: process.env.PATH, HOME: space.directory },
     stdio: ['ignore', 'pipe', 'pipe'],
     timeout: 30_000,
@@ -39,6 +41,10 @@ function node(
     child.once('error', reject);
     child.once('close', (code) => resolve({ code, stdout, stderr }));
   });
+}
+
+function node(args: readonly string[], during?: (pid: number, stdout: string) => void): Promise<Ended> {
+  return run(process.execPath, args, during);
 }
 
 function preload(script: string): string {
@@ -123,4 +129,17 @@ test('--help loads nothing large', async () => {
   const packages = [...stderr.matchAll(/node_modules\/((?:@[^/]+\/)?[^/]+)\//g)].map(([, name]) => name);
   assert.deepEqual([...new Set(packages)], ['commander']);
   assert.ok(!stderr.includes('/src/pipeline/'), stderr);
+});
+
+test('a full disk behind standard output is an error, a reader that has gone is none', {
+  skip: !existsSync('/dev/full'),
+}, async () => {
+  const command = 'node=$1 imager=$2; shift 2';
+  const shell = (script: string): Promise<Ended> =>
+    run('sh', ['-c', `${command}; ${script}`, 'sh', process.execPath, IMAGER]);
+  const full = await shell('"$node" "$imager" plan iso --no-resolve >/dev/full');
+  assert.equal(full.code, 6);
+  assert.equal(full.stderr, 'imager: standard output: ENOSPC: no space left on device, write\n');
+  const gone = await shell('{ "$node" "$imager" --help; echo "code $?" >&2; } | :');
+  assert.equal(gone.stderr, 'code 0\n');
 });
