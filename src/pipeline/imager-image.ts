@@ -1,11 +1,11 @@
 /** The imager image: asked for where it is, or where nothing may be contacted found in the store. */
 import type { Digest } from '../bytes/units.ts';
 import { ImagerError } from '../errors.ts';
-import { openArchive } from '../oci/local/archive.ts';
 import type { ImageSource } from '../oci/image-source.ts';
+import { openArchive } from '../oci/local/archive.ts';
 import { openLayout } from '../oci/local/layout.ts';
-import { hostsOf } from '../oci/registry/mirrors.ts';
 import { formatReference, identifierOf, parseReference } from '../oci/reference.ts';
+import { hostsOf } from '../oci/registry/mirrors.ts';
 import { registrySource } from '../oci/registry/registry.ts';
 import type { Tree } from '../tree/tree.ts';
 import { type AssetSource, formatAssetSource } from './asset-source.ts';
