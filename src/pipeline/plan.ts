@@ -7,7 +7,7 @@ import type { Digest } from '../bytes/units.ts';
 import { invalid } from '../errors.ts';
 import { type ArgumentWarning, checkKernelArguments } from '../machineconfig/kernel-arguments.ts';
 import { checkNetworkDocument } from '../machineconfig/network-document.ts';
-import { META_KEYS } from '../meta/key.ts';
+import { formatMetaKey, META_KEYS } from '../meta/key.ts';
 import type { MetaValue } from '../meta/value.ts';
 import { artifactFileName } from '../profiles/output-name.ts';
 import type { OutputKind, Profile } from '../profiles/profile.ts';
@@ -138,6 +138,7 @@ function compressionOf(
 }
 
 function checkMeta({ profile, metaOrigins, skipNetworkCheck }: PlanRequest): string[] {
+  if (profile.output.kind !== 'image') profile.customization.metaContents.forEach(checkMetaText);
   if (skipNetworkCheck === true) return [];
   const version = parseTalosVersion(profile.version);
   return profile.customization.metaContents
@@ -147,6 +148,17 @@ function checkMeta({ profile, metaOrigins, skipNetworkCheck }: PlanRequest): str
       const options = version?.major === 1 ? { file, talosMinor: version.minor } : { file };
       return checkNetworkDocument(value, options).warnings;
     });
+}
+
+/** Control bytes would survive the environment, but no value Talos reads has any: one that does came from the wrong file. */
+function checkMetaText({ key, value }: MetaValue): void {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for; tab and line breaks are text
+  const found = /[\0-\x08\x0b\x0c\x0e-\x1f\x7f]/.exec(value);
+  if (found === null) return;
+  const code = found[0].charCodeAt(0).toString(16).padStart(2, '0');
+  throw invalid(`meta value ${formatMetaKey(key)}: control byte 0x${code} at character ${found.index + 1}, want text`, {
+    hint: 'is the file the right one? A disk image stores any value in its META partition',
+  });
 }
 
 function cmdlineOf(profile: FinalProfile): Cmdline {

@@ -134,6 +134,17 @@ describe('what is checked before anything is fetched', () => {
     await assert.rejects(planned({ customization: { metaContents } }), { code: 'invalid-input' });
   });
 
+  test('control bytes in META values, tab and line breaks apart', async () => {
+    const withValue = (value: string): GivenProfile => ({ customization: { metaContents: [{ key: 0xc, value }] } });
+    await planned(withValue('a\tb\r\nc'));
+    for (const byte of ['\0', '\x1b', '\x7f']) {
+      const message = new RegExp(
+        `^meta value 0xc: control byte 0x${byte.charCodeAt(0).toString(16).padStart(2, '0')} at character 2`,
+      );
+      await assert.rejects(planned(withValue(`a${byte}`)), { code: 'invalid-input', message });
+    }
+  });
+
   test('kernel arguments', async () => {
     await assert.rejects(planned({ customization: { extraKernelArgs: ['a="b'] } }), { code: 'invalid-input' });
   });
