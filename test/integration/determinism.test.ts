@@ -37,6 +37,7 @@ const WISHES: Readonly<Record<string, readonly string[]>> = {
         'GRUB ISO': ['iso', '--arch', 'amd64', '--talos-version', 'v1.9.0', '--extra-kernel-arg', 'console=ttyS0'],
       }
     : {}),
+  'disk image': ['metal', '--arch', 'arm64', '--talos-version', 'v1.13.0', '--image-disk-size', '5GiB'],
   'UEFI ISO': ['iso', '--arch', 'arm64', '--talos-version', 'v1.13.0', '--meta', '0xc=text'],
   UKI: ['iso', '--output-kind', 'uki', '--arch', 'amd64', '--talos-version', 'v1.14.0'],
 };
