@@ -1,29 +1,75 @@
 /** Getting bytes out of `Bytes`: a range into memory, a stream of chunks, a comparison, a digest. */
 import { invalid } from '../errors.ts';
-import type { Hash } from '../platform/types.ts';
-import { type Bytes, extentAt, slice } from './bytes.ts';
+import type { Hash, Source } from '../platform/types.ts';
+import { type Bytes, type Extent, extentAt, slice } from './bytes.ts';
 
 /** Large enough that a system call costs little, small enough that a few in flight stay small: 1 MiB. */
 export const CHUNK_SIZE: number = 1 << 20;
 
 /**
- * Fills `into` from `position`. Ranges are read straight into place.
+ * Fills `into` from `position`. Ranges are read straight into place, those that follow each other in their source at once.
  * Throws `invalid-input` past the end, `io` when a source fails.
  */
 export async function readInto(bytes: Bytes, position: number, into: Uint8Array): Promise<void> {
   if (position < 0 || position + into.length > bytes.size) {
     throw invalid(`read ${position}+${into.length} lies outside ${bytes.size} bytes`);
   }
-  let done = 0;
-  for (let index = extentAt(bytes, position); done < into.length; index++) {
+  let run: SourceRun | undefined;
+  for (const { extent, skip, length, at } of parts(bytes, position, into.length)) {
+    if (extent.kind !== 'range') continue;
+    const offset = extent.offset + skip;
+    if (run?.source.key === extent.source.key && run.offset + run.length === offset) {
+      run.length += length;
+      run.pieces.push({ at, length });
+    } else {
+      if (run !== undefined) await readRun(run, into);
+      run = { source: extent.source, offset, length, pieces: [{ at, length }] };
+    }
+  }
+  if (run !== undefined) await readRun(run, into);
+  for (const { extent, skip, length, at } of parts(bytes, position, into.length)) {
+    if (extent.kind === 'memory') into.set(extent.data.subarray(skip, skip + length), at);
+    else if (extent.kind === 'zeros') into.fill(0, at, at + length);
+  }
+}
+
+interface Part {
+  readonly extent: Extent;
+  /** Where the part begins in the extent, and in what was asked for. */
+  readonly skip: number;
+  readonly at: number;
+  readonly length: number;
+}
+
+/** What lies between `position` and `position + size`, extent by extent. */
+function* parts(bytes: Bytes, position: number, size: number): Generator<Part, void, undefined> {
+  let at = 0;
+  for (let index = extentAt(bytes, position); at < size; index++) {
     const extent = bytes.extents[index]!;
-    const skip = position + done - bytes.starts[index]!;
-    const length = Math.min(extent.length - skip, into.length - done);
-    const target = into.subarray(done, done + length);
-    if (extent.kind === 'memory') target.set(extent.data.subarray(skip, skip + length));
-    else if (extent.kind === 'zeros') target.fill(0);
-    else await extent.source.read(extent.offset + skip, target);
-    done += length;
+    const skip = position + at - bytes.starts[index]!;
+    const length = Math.min(extent.length - skip, size - at);
+    yield { extent, skip, at, length };
+    at += length;
+  }
+}
+
+/** A stretch of one source that is wanted in pieces, with something else between them: the content of a container with block headers. */
+interface SourceRun {
+  readonly source: Source;
+  readonly offset: number;
+  length: number;
+  readonly pieces: { readonly at: number; readonly length: number }[];
+}
+
+/** One read, at the place of the first piece; then the pieces move apart, the last one first. */
+async function readRun({ source, offset, length, pieces }: SourceRun, into: Uint8Array): Promise<void> {
+  const start = pieces[0]!.at;
+  await source.read(offset, into.subarray(start, start + length));
+  let end = start + length;
+  for (let index = pieces.length - 1; index > 0; index--) {
+    const piece = pieces[index]!;
+    into.copyWithin(piece.at, end - piece.length, end);
+    end -= piece.length;
   }
 }
 
@@ -81,11 +127,16 @@ export async function* chunks(bytes: Bytes, options: ChunkOptions = {}): AsyncGe
 
 async function nextChunk(bytes: Bytes, position: number, chunkSize: number): Promise<Uint8Array> {
   const length = Math.min(chunkSize, bytes.size - position);
+  return memoryAt(bytes, position, length) ?? read(bytes, position, length);
+}
+
+/** A view of these bytes, where they lie in one piece of memory. */
+export function memoryAt(bytes: Bytes, position: number, length: number): Uint8Array | undefined {
   const index = extentAt(bytes, position);
   const extent = bytes.extents[index]!;
   const skip = position - bytes.starts[index]!;
-  if (extent.kind === 'memory' && extent.length - skip >= length) return extent.data.subarray(skip, skip + length);
-  return read(bytes, position, length);
+  if (extent.kind !== 'memory' || extent.length - skip < length) return undefined;
+  return extent.data.subarray(skip, skip + length);
 }
 
 /** Feeds all bytes to `hash` and gives its digest. */

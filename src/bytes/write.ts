@@ -2,7 +2,7 @@
 import { ImagerError } from '../errors.ts';
 import type { Chunks, Files, NewFile } from '../platform/types.ts';
 import { type Bytes, slice } from './bytes.ts';
-import { CHUNK_SIZE, chunks } from './read.ts';
+import { CHUNK_SIZE, chunks, memoryAt, readInto } from './read.ts';
 
 /** How content is written. */
 export interface WriteOptions {
@@ -41,35 +41,46 @@ export async function writeToFile(files: Files, path: string, bytes: Bytes, opti
   if (options.sync === true) await files.syncDirectory(path.replace(/[^/]*$/, '') || '.');
 }
 
+/** Zeros of at least this size are left out of a file: what file systems make holes of. Bytes. */
+const MIN_HOLE = 4096;
+
 /** Two buffers in turn: while one is written the other is filled. */
 async function writeExtents(file: NewFile, bytes: Bytes, options: WriteOptions): Promise<void> {
   const buffers = [new Uint8Array(CHUNK_SIZE), new Uint8Array(CHUNK_SIZE)] as const;
   let turn = 0;
   let writing: Promise<void> = Promise.resolve();
   try {
-    for (const [index, extent] of bytes.extents.entries()) {
-      const start = bytes.starts[index]!;
-      if (extent.kind === 'zeros') continue;
-      for (let done = 0; done < extent.length; done += CHUNK_SIZE) {
+    for (const [start, end] of withoutHoles(bytes)) {
+      for (let position = start; position < end; position += CHUNK_SIZE) {
         options.signal?.throwIfAborted();
-        const length = Math.min(CHUNK_SIZE, extent.length - done);
-        let data: Uint8Array;
-        if (extent.kind === 'memory') {
-          data = extent.data.subarray(done, done + length);
-        } else {
+        const length = Math.min(CHUNK_SIZE, end - position);
+        let data = memoryAt(bytes, position, length);
+        if (data === undefined) {
           data = buffers[turn & 1]!.subarray(0, length);
           turn++;
-          await extent.source.read(extent.offset + done, data);
+          await readInto(bytes, position, data);
         }
         await writing;
-        writing = file.write(start + done, data);
+        writing = file.write(position, data);
         writing.catch(() => undefined);
-        options.onProgress?.(start + done + length);
+        options.onProgress?.(position + length);
       }
     }
   } finally {
     await writing;
   }
+}
+
+/** Starts and ends of what lies between the holes. */
+function* withoutHoles(bytes: Bytes): Generator<readonly [number, number], void, undefined> {
+  let start = 0;
+  for (const [index, { kind, length }] of bytes.extents.entries()) {
+    if (kind !== 'zeros' || length < MIN_HOLE) continue;
+    const at = bytes.starts[index]!;
+    if (at > start) yield [start, at];
+    start = at + length;
+  }
+  if (bytes.size > start) yield [start, bytes.size];
 }
 
 function asCanceled(error: unknown, signal: AbortSignal | undefined): unknown {
