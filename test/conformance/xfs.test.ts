@@ -26,7 +26,7 @@ import { FEATURE_SETS, type FeatureSet, INCOMPATIBLE } from '../../src/formats/x
 import { geometryOf } from '../../src/formats/xfs/geometry.ts';
 import { layoutXfs, type XfsOptions, xfsSizeFor } from '../../src/formats/xfs/layout.ts';
 import { nodePlatform } from '../../src/platform/node.ts';
-import { type Tree, treeOf } from '../../src/tree/tree.ts';
+import { children, nameOf, type Tree, treeOf, treeOfLiterals } from '../../src/tree/tree.ts';
 import { stream } from '../support/bytes.ts';
 import { skipWithoutDebianPrograms } from '../support/debian-programs.ts';
 import { complaintsOf, xfsPrograms } from '../support/xfs-programs.ts';
@@ -243,6 +243,45 @@ test('our reader reads what mkfs.xfs wrote', { skip }, async () => {
     assert.deepEqual(of('sub/fifo'), { kind: 'fifo', mode: 0o600, uid: 0, gid: 0 });
     const last = tree.byPath.get('sub/entry-699');
     assert.ok(last?.kind === 'file' && (await equals(last.content, ofMemory(content))));
+    rmSync(image);
+  }
+});
+
+/** The prototype for mkfs.xfs of a tree of files and directories: in each what is no directory first, all by name. */
+function prototypeOf(tree: Tree, path = '', depth = 0): string {
+  const held = children(tree, path);
+  const pad = ' '.repeat(depth);
+  const files = held.map((entry) => {
+    if (entry.kind !== 'file') return '';
+    const source = join(directory, `source-${entry.content.size}`);
+    if (!existsSync(source)) writeFileSync(source, Buffer.alloc(entry.content.size, 1));
+    return `${pad}${nameOf(entry.path)} ---644 0 0 ${source}\n`;
+  });
+  const directories = held.map((entry) => {
+    if (entry.kind !== 'directory') return '';
+    return `${pad}${nameOf(entry.path)} d--755 0 0\n${prototypeOf(tree, entry.path, depth + 1)}`;
+  });
+  return `${[...files, ...directories].join('')}${pad}$\n`;
+}
+
+test('a filled volume counts blocks and inodes as that of mkfs.xfs', { skip }, async () => {
+  const tree = treeOfLiterals(
+    Object.fromEntries(
+      Array.from({ length: 54 }, (_, index) => [
+        `${index % 5}/${index % 2 === 0 ? '' : 'below/deep/'}file ${index}`.replaceAll(' ', '-'),
+        new Uint8Array(index * 300).fill(1),
+      ]),
+    ),
+    { mtime: EPOCH },
+  );
+  const prototype = join(directory, 'prototype');
+  writeFileSync(prototype, `/\n0 0\nd--755 0 0\n${prototypeOf(tree)}`);
+  for (const features of SETS) {
+    const image = makeTheirs(500 * MIB, features, 4096, '-p', prototype);
+    const theirs = await decodeXfs(ofSource(await platform.files.source(image)));
+    const ours = await decodeXfs(layoutXfs(tree, 500 * MIB, { ...COMMON, features, sectorSize: 4096 }).bytes);
+    assert.deepEqual(ours.superblock, theirs.superblock);
+    assert.deepEqual([...ours.tree.byPath.keys()], [...theirs.tree.byPath.keys()]);
     rmSync(image);
   }
 });

@@ -53,7 +53,7 @@ const MINIMUM_LOG_BLOCKS = (64 * MIB) / BLOCK_SIZE;
 const MAXIMUM_LOG_BLOCKS = (2038 * MIB) / BLOCK_SIZE;
 
 /**
- * The dimensions that mkfs.xfs chooses for a file of `size` bytes (measured on 6.13; vectors of 6.17 and 7.2 agree).
+ * The dimensions that mkfs.xfs chooses for a file of `size` bytes (measured on 6.13; vectors of 7.2 agree).
  * Throws `invalid-input` outside 300 MiB to 16 TiB, and for sector sizes other than 512 and 4096.
  */
 export function geometryOf(size: number, sectorSize: number, features: Features): Geometry {

@@ -45,6 +45,8 @@ export interface Child {
 export interface Inodes {
   /** In the order of their creation; the root is the first. */
   readonly nodes: readonly Node[];
+  /** Names of one file lead to one node. */
+  readonly byPath: ReadonlyMap<string, Node>;
   /** Inodes in use, by AG. */
   readonly used: readonly number[];
 }
@@ -54,11 +56,12 @@ const FIXED_INODES = 3;
 
 const MAXIMUM_NAME = 255;
 
-/** Throws `invalid-input` for names that XFS cannot hold, and for more inodes than the volume may have. */
-export function assignInodes(tree: Tree, geometry: Geometry, uuid: Uint8Array): Inodes {
+/** `undefined` when the volume may not have as many inodes. Throws `invalid-input` for names that XFS cannot hold. */
+export function assignInodes(tree: Tree, geometry: Geometry, uuid: Uint8Array): Inodes | undefined {
   const held = childrenByDirectory(tree);
   const numbers = new Numbers(geometry);
   const nodes: Node[] = [];
+  const byPath = new Map<string, Node>();
   const shared = new Map<symbol, Node>();
 
   const create = (entry: Entry, ag: number): Node => {
@@ -87,6 +90,7 @@ export function assignInodes(tree: Tree, geometry: Geometry, uuid: Uint8Array): 
       directory = create(entry, numbers.turn());
       link(entry, directory, parent);
     }
+    byPath.set(entry.path, directory);
     const directories: DirectoryEntry[] = [];
     for (const child of held.get(entry.path) ?? []) {
       if (child.kind === 'directory') {
@@ -96,11 +100,12 @@ export function assignInodes(tree: Tree, geometry: Geometry, uuid: Uint8Array): 
       const known = child.kind === 'file' && child.inode !== undefined ? shared.get(child.inode) : undefined;
       const node = known ?? create(child, directory.ag);
       if (child.kind === 'file' && child.inode !== undefined) shared.set(child.inode, node);
+      byPath.set(child.path, node);
       link(child, node, directory);
     }
     for (const child of directories.reverse()) waiting.push({ entry: child, parent: directory });
   }
-  return { nodes, used: numbers.used };
+  return numbers.exhausted ? undefined : { nodes, byPath, used: numbers.used };
 }
 
 function childrenByDirectory(tree: Tree): Map<string, Entry[]> {
@@ -140,6 +145,7 @@ class Numbers {
   readonly #most: number;
   #total = 0;
   #turn = 0;
+  #exhausted = false;
 
   constructor(geometry: Geometry) {
     this.#geometry = geometry;
@@ -155,6 +161,11 @@ class Numbers {
     return ag;
   }
 
+  /** Whether there were too few inodes; numbers given since then are not to be used. */
+  get exhausted(): boolean {
+    return this.#exhausted;
+  }
+
   /** The next inode in `wanted`, or in an AG behind it when that one is full. */
   next(wanted: number): { number: number; ag: number } {
     const { agCount } = this.#geometry;
@@ -167,9 +178,8 @@ class Numbers {
       const agInode = firstChunk(this.#geometry, ag) * INODES_PER_BLOCK + index;
       return { number: inodeNumber(this.#geometry, ag, agInode), ag };
     }
-    throw invalid(
-      `XFS volume of ${this.#geometry.blocks} blocks: the tree has more files than the ${this.#total} it may hold`,
-    );
+    this.#exhausted = true;
+    return { number: 0, ag: 0 };
   }
 
   /** Leaves out inodes of AG 0. */

@@ -5,14 +5,14 @@
 import { type Bytes, ofMemory, type Placement as Place, padTo, place, slice } from '../../bytes/bytes.ts';
 import { MIB } from '../../bytes/units.ts';
 import { type ImagerError, invalid } from '../../errors.ts';
-import type { Entry, Tree } from '../../tree/tree.ts';
+import type { Tree } from '../../tree/tree.ts';
 import type { Guid } from '../gpt/guid.ts';
 import type { TreeBlock } from './btree.ts';
 import { FEATURE_SETS, type FeatureSet } from './features.ts';
 import { BLOCK_SIZE, blockOf, type Geometry, geometryOf, logStart, MAXIMUM_SIZE, MINIMUM_SIZE } from './geometry.ts';
 import { encodeGroup } from './group.ts';
-import { assignInodes } from './inode-numbers.ts';
-import { type PlannedInode, planInode } from './inode-plan.ts';
+import { assignInodes, type Inodes, type Node } from './inode-numbers.ts';
+import { planInode } from './inode-plan.ts';
 import { encodeInodes } from './inode-table.ts';
 import { encodeCleanLog } from './log.ts';
 import { type Placement, placeAll } from './placement.ts';
@@ -94,43 +94,36 @@ function tooLarge(contents: number): ImagerError {
 
 interface Placed {
   readonly geometry: Geometry;
+  readonly inodes: Inodes;
   readonly placement: Placement;
 }
 
+/** `undefined` when the tree does not fit. */
 function placed(tree: Tree, size: number, options: XfsOptions): Placed | undefined {
   const features = FEATURE_SETS[options.features];
   const geometry = geometryOf(size, options.sectorSize ?? 512, features);
-  const { nodes, used } = assignInodes(tree, geometry, uuidBytes(options.uuid));
-  const planned = nodes.map((node) => planInode(node, features));
+  const inodes = assignInodes(tree, geometry, uuidBytes(options.uuid));
+  if (inodes === undefined) return undefined;
+  const planned = new Map(inodes.nodes.map((node) => [node, planInode(node, features)]));
   const placement = placeAll(geometry, {
-    planned,
-    inodesUsed: used,
-    files: contentOrder(tree, planned, options.contentFirst ?? []),
+    planned: [...planned.values()],
+    inodesUsed: inodes.used,
+    files: contentOrder(tree, inodes, options.contentFirst ?? []).map((node) => planned.get(node)!),
     alignmentOf: alignmentBySize(options.largeFiles),
   });
-  return placement === undefined ? undefined : { geometry, placement };
+  return placement === undefined ? undefined : { geometry, inodes, placement };
 }
 
 /** Files in the order of their content. */
-function contentOrder(tree: Tree, planned: readonly PlannedInode[], first: readonly string[]): PlannedInode[] {
-  const byEntry = new Map<Entry, PlannedInode>(planned.map((one) => [one.node.entry, one]));
-  const ordered = new Set<PlannedInode>();
+function contentOrder(tree: Tree, { byPath }: Inodes, first: readonly string[]): Node[] {
+  const ordered = new Set<Node>();
   for (const path of first) {
-    const entry = tree.byPath.get(path);
-    if (entry?.kind !== 'file') throw invalid(`content to come first: "${path}" is no file of the tree`);
-    // Of several names for one file only the first stands for it.
-    const own = byEntry.get(entry) ?? planned.find(({ node }) => sameInode(node.entry, entry));
-    if (own !== undefined) ordered.add(own);
+    if (tree.byPath.get(path)?.kind !== 'file')
+      throw invalid(`content to come first: "${path}" is no file of the tree`);
+    ordered.add(byPath.get(path)!);
   }
-  for (const entry of tree.entries) {
-    const own = byEntry.get(entry);
-    if (own?.data.kind === 'file') ordered.add(own);
-  }
+  for (const { kind, path } of tree.entries) if (kind === 'file') ordered.add(byPath.get(path)!);
   return [...ordered];
-}
-
-function sameInode(a: Entry, b: Entry): boolean {
-  return a.kind === 'file' && b.kind === 'file' && a.inode !== undefined && a.inode === b.inode;
 }
 
 function alignmentBySize(largeFiles: LargeFiles | undefined): (size: number) => Alignment {
@@ -149,7 +142,7 @@ function alignmentBySize(largeFiles: LargeFiles | undefined): (size: number) => 
 function tryLayout(tree: Tree, size: number, options: XfsOptions): XfsLayout | undefined {
   const found = placed(tree, size, options);
   if (found === undefined) return undefined;
-  const { geometry, placement } = found;
+  const { geometry, inodes, placement } = found;
   const uuid = uuidBytes(options.uuid);
   const places = [
     ...groupPlaces(geometry, placement, { label: options.label ?? '', uuid: options.uuid }),
@@ -158,7 +151,7 @@ function tryLayout(tree: Tree, size: number, options: XfsOptions): XfsLayout | u
     ...contentPlaces(placement),
   ];
   const bytes = padTo(place(geometry.blocks * BLOCK_SIZE, places), size);
-  return { bytes, files: rangesOf(tree, placement) };
+  return { bytes, files: rangesOf(inodes, placement) };
 }
 
 /** Super blocks, headers and trees of all AGs. */
@@ -204,21 +197,18 @@ function contentPlaces({ inodes }: Placement): Place[] {
   });
 }
 
-function rangesOf(tree: Tree, { inodes }: Placement): Map<string, FileRange> {
-  const files = new Map<string, FileRange>();
-  const bySymbol = new Map<symbol, FileRange>();
-  const byEntry = new Map<Entry, FileRange>();
+function rangesOf({ byPath }: Inodes, { inodes }: Placement): Map<string, FileRange> {
+  const ranges = new Map<Node, FileRange>();
   for (const { planned, pieces } of inodes) {
-    const { entry } = planned.node;
-    if (entry.kind !== 'file' || pieces.length !== 1) continue;
-    const range = { offset: pieces[0]!.block * BLOCK_SIZE, size: entry.content.size };
-    byEntry.set(entry, range);
-    if (entry.inode !== undefined) bySymbol.set(entry.inode, range);
+    const { data, node } = planned;
+    const [only] = pieces;
+    if (data.kind !== 'file' || only === undefined || pieces.length > 1) continue;
+    ranges.set(node, { offset: only.block * BLOCK_SIZE, size: data.content.size });
   }
-  for (const entry of tree.entries) {
-    if (entry.kind !== 'file') continue;
-    const range = byEntry.get(entry) ?? (entry.inode === undefined ? undefined : bySymbol.get(entry.inode));
-    if (range !== undefined) files.set(entry.path, range);
+  const files = new Map<string, FileRange>();
+  for (const [path, node] of byPath) {
+    const range = ranges.get(node);
+    if (range !== undefined) files.set(path, range);
   }
   return files;
 }

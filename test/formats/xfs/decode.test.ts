@@ -89,8 +89,7 @@ const daBlock = (block: number): Structure => [block * BLOCK, BLOCK, 0x0c];
 /** The inode of an entry in the first group. */
 function of(path: string, tree = TREE, size = 300 * MIB): Structure {
   const geometry = geometryOf(size, 512, FEATURE_SETS['lts_6.18']);
-  const { nodes } = assignInodes(tree, geometry, uuidBytes(OPTIONS.uuid));
-  return inode(nodes.find(({ entry }) => entry.path === path)!.number);
+  return inode(assignInodes(tree, geometry, uuidBytes(OPTIONS.uuid))!.byPath.get(path)!.number);
 }
 
 /** The block where a fork's first extent lies. */

@@ -94,9 +94,8 @@ for (const { id, files, rootMode, superblock } of vectorLines<BootPartition>('xf
     assert.deepEqual(found, Object.fromEntries(Object.keys(found).map((name) => [name, superblock[name]])));
     await assertSameTree(back, tree);
     const geometry = geometryOf(size, sectorSize, FEATURE_SETS[features]);
-    const { nodes } = assignInodes(tree, geometry, uuidBytes(BOOT));
-    const numbers = new Map(nodes.map(({ entry, number }) => [`/${entry.path}`, number]));
-    for (const { path, ino } of files) assert.equal(numbers.get(path), ino, path);
+    const { byPath } = assignInodes(tree, geometry, uuidBytes(BOOT))!;
+    for (const { path, ino } of files) assert.equal(byPath.get(path.slice(1))!.number, ino, path);
   });
 }
 
@@ -235,6 +234,16 @@ test('what cannot be is refused, with its name', () => {
     code: 'unsupported',
     message: /XFS sector size 1024/,
   });
+});
+
+test('more inodes than a volume may have are too many; a group that is full leaves the rest to the next', () => {
+  const geometry = geometryOf(300 * MIB, 512, FEATURE_SETS['lts_6.18']);
+  const tree = wideTree(600, 5);
+  assert.equal(assignInodes(tree, { ...geometry, inodePercent: 0 }, uuidBytes(BOOT)), undefined);
+  const short = { ...geometry, agBlocks: 500, blocks: 2000, logAg: 3, inodePercent: 100, agCount: 4 };
+  const { nodes, used } = assignInodes(tree, short, uuidBytes(BOOT))!;
+  assert.equal(used.filter((count) => count > 0).length, 1 + Math.floor(600 / used[0]!));
+  assert.equal(new Set(nodes.map(({ number }) => number)).size, 602);
 });
 
 test('a volume that is too small says how large it must be, and that is true', () => {
