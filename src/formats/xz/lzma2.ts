@@ -3,6 +3,7 @@
  * refers to nothing before it. Source: XZ format specification 1.1.0 section 5.3.1; liblzma's lzma2_encoder.c for the control bytes.
  */
 import { type Bytes, concat, ofMemory, slice } from '../../bytes/bytes.ts';
+import { joinMemory } from '../../bytes/field.ts';
 import { encodeStep } from '../lzma/encode.ts';
 import { freshProbabilities, MAX_MATCH } from '../lzma/model.ts';
 import type { CoderState } from '../lzma/parse.ts';
@@ -46,15 +47,22 @@ export function lzmaHeader(control: number, unpacked: number, packed: number): U
   return Uint8Array.from(control >= LZMA_RESET_STATE ? [...fixed, PROPERTIES] : fixed);
 }
 
-/** The one for 2 MiB, made when it is first needed and used again and again. */
-let wholeChunk: Bytes | undefined;
+/** This many chunks of zeros are one piece of memory, used again and again: 64 MiB. */
+const CHUNKS_PER_PAGE = 32;
+let page: Uint8Array | undefined;
 
-/** `length` zeros: about 300 bytes for each 2 MiB. */
+/** `length` zeros: about 370 bytes for each 2 MiB. */
 export function zeroChunks(length: number): Bytes {
-  wholeChunk ??= zeroChunk(MAX_UNPACKED);
-  const parts: Bytes[] = new Array<Bytes>(Math.floor(length / MAX_UNPACKED)).fill(wholeChunk);
+  page ??= joinMemory(new Array<Uint8Array>(CHUNKS_PER_PAGE).fill(zeroChunk(MAX_UNPACKED)));
+  const parts: Bytes[] = [];
+  let whole = Math.floor(length / MAX_UNPACKED);
+  for (; whole > 0; whole -= CHUNKS_PER_PAGE) {
+    const count = Math.min(whole, CHUNKS_PER_PAGE);
+    parts.push(ofMemory(page.subarray(0, (count * page.length) / CHUNKS_PER_PAGE)));
+  }
   const rest = length % MAX_UNPACKED;
-  return concat(rest === 0 ? parts : [...parts, zeroChunk(rest)]);
+  if (rest > 0) parts.push(ofMemory(zeroChunk(rest)));
+  return concat(parts);
 }
 
 const ZERO = new Uint8Array(1);
@@ -62,7 +70,7 @@ const ZERO = new Uint8Array(1);
 const LITERAL = -1;
 const REPEAT = 0;
 
-function zeroChunk(length: number): Bytes {
+function zeroChunk(length: number): Uint8Array {
   const encoder = new RangeEncoder(freshProbabilities(), 512);
   const coder: CoderState = { state: 0, reps: new Int32Array(4) };
   encodeStep(encoder, coder, ZERO, 0, 1, LITERAL);
@@ -70,5 +78,5 @@ function zeroChunk(length: number): Bytes {
     encodeStep(encoder, coder, ZERO, position, Math.min(MAX_MATCH, length - position), REPEAT);
   }
   const data = encoder.finish();
-  return concat([ofMemory(lzmaHeader(LZMA_RESET_ALL, length, data.length)), ofMemory(data)]);
+  return joinMemory([lzmaHeader(LZMA_RESET_ALL, length, data.length), data]);
 }
