@@ -39,7 +39,8 @@ export type { Traits } from './profiles/traits.ts';
 
 // What goes into a profile: META values, the network document of META 0xa, kernel arguments.
 
-export { type ArgumentWarning, checkKernelArguments } from './machineconfig/kernel-arguments.ts';
+export type { ArgumentWarning } from './machineconfig/argument-warning.ts';
+export { checkKernelArguments } from './machineconfig/kernel-arguments.ts';
 export {
   checkNetworkDocument,
   type NetworkDocument,

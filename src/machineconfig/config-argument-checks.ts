@@ -1,6 +1,7 @@
 /** What `talos.config*` and `siderolink.api` say that a node would read otherwise than it looks. No value is ever shown. */
 import { nearName } from '../yaml/diagnostic.ts';
 import { isMistake } from './address.ts';
+import type { ArgumentWarning, Finding } from './argument-warning.ts';
 import { firstValue, type KernelArgument, valuesOf } from './command-line.ts';
 import {
   CONFIG_URL_VARIABLES,
@@ -8,7 +9,6 @@ import {
   parseOauthArguments,
   parseSideroLinkArgument,
 } from './config-arguments.ts';
-import type { ArgumentWarning, Finding } from './kernel-arguments.ts';
 import { parseQuery, parseUrl, splitHostPort } from './url.ts';
 
 export function checkConfigArguments(args: readonly KernelArgument[]): readonly ArgumentWarning[] {

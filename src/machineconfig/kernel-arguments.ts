@@ -4,23 +4,13 @@
  */
 import { nearName, quoted } from '../yaml/diagnostic.ts';
 import { isMistake } from './address.ts';
+import type { ArgumentWarning, Finding } from './argument-warning.ts';
 import { type KernelArgument, parseCommandLine } from './command-line.ts';
 import { checkConfigArguments } from './config-argument-checks.ts';
 import { parseDuration } from './duration.ts';
 import { isHostPort } from './endpoint.ts';
 import { checkNetworkArguments } from './network-argument-checks.ts';
 import { parseUrl, splitHostPort } from './url.ts';
-
-/** An argument the node will refuse, ignore or take for something else, and why. */
-export interface ArgumentWarning {
-  /** `ip=eth0:on`, or the key alone where the value may hold a credential. */
-  readonly argument: string;
-  readonly message: string;
-  readonly hint?: string;
-}
-
-/** One argument's warning, its key left to the caller. */
-export type Finding = Omit<ArgumentWarning, 'argument'>;
 
 interface ArgumentRule {
   /** The node reads only the first value. */

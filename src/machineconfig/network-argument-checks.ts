@@ -1,10 +1,10 @@
 /** What `ip`, `bond`, `vlan` and their like say that a node would read otherwise than it looks. */
 import { quoted } from '../yaml/diagnostic.ts';
 import { isIpv4, isLinkLocal, isMistake, parseAddress, parsePrefix, prefixContains } from './address.ts';
+import type { ArgumentWarning, Finding } from './argument-warning.ts';
 import { BOND_NUMBER_OPTIONS, BOND_OPTIONS, parseBondArgument } from './bond-argument.ts';
 import { firstValue, type KernelArgument, parseDecimal, valuesOf } from './command-line.ts';
 import { type IpSettings, leadingOnes, parseIpArgument, splitFields } from './ip-argument.ts';
-import type { ArgumentWarning, Finding } from './kernel-arguments.ts';
 import type { MachineLinks } from './link-spec.ts';
 import { parseVlanArgument, type VlanArgument } from './vlan-argument.ts';
 

@@ -5,7 +5,8 @@
 import { buildCmdline, type Cmdline } from '../boot/cmdline.ts';
 import type { Digest } from '../bytes/units.ts';
 import { invalid } from '../errors.ts';
-import { type ArgumentWarning, checkKernelArguments } from '../machineconfig/kernel-arguments.ts';
+import type { ArgumentWarning } from '../machineconfig/argument-warning.ts';
+import { checkKernelArguments } from '../machineconfig/kernel-arguments.ts';
 import { checkNetworkDocument } from '../machineconfig/network-document.ts';
 import { formatMetaKey, META_KEYS } from '../meta/key.ts';
 import type { MetaValue } from '../meta/value.ts';
