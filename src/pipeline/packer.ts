@@ -1,9 +1,10 @@
 /** How a piece of content is compressed for each container: self-contained, so that it is compressed once and used wherever the content is. */
 import { type Bytes, concat, ofMemory } from '../bytes/bytes.ts';
-import { read } from '../bytes/read.ts';
+import { chunks, read } from '../bytes/read.ts';
 import { MIB } from '../bytes/units.ts';
+import { ImagerError } from '../errors.ts';
 import { encodeLzma2 } from '../formats/xz/encode.ts';
-import { blocksOfFrame, openSegment } from '../formats/zstd/segment.ts';
+import { blocksOfFrame, hostileFrames, type Opening, openSegment } from '../formats/zstd/segment.ts';
 import type { Compression } from '../platform/types.ts';
 import { seemsCompressed } from './sample.ts';
 
@@ -30,19 +31,57 @@ export function deflatePacker(compression: Compression, level: number): Packer {
   };
 }
 
-/** Pieces are larger: matches reach through all of one, and each opens with some content as it is. */
+/** Pieces are larger: matches reach through all of one. */
 export function zstdPacker(compression: Compression, level: number): Packer {
   return {
     identity: `zstd-blocks ${REVISION} level ${level}, ${compression.encoders.zstd}`,
     pieceSize: 4 * MIB,
     needsCrc: false,
     async pack(data) {
+      const compressed = async ({ length, blocks }: Opening): Promise<Bytes> =>
+        concat([blocks, ofMemory(blocksOfFrame(await compression.zstdFrame(data.subarray(length), level)))]);
       const opening = openSegment(data);
-      if (opening === undefined) return undefined;
-      const frame = await compression.zstdFrame(data.subarray(opening.length), level);
-      return concat([opening.blocks, ofMemory(blocksOfFrame(frame))]);
+      if (opening !== undefined && opening.length * LEAST_REST <= data.length) return compressed(opening);
+      for (const distances of TRIED_OPENINGS) {
+        const tried = openSegment(data, distances);
+        const blocks = tried === undefined ? undefined : await compressed(tried);
+        if (blocks !== undefined && (await standsAlone(compression, data, blocks))) return blocks;
+      }
+      return opening === undefined ? undefined : compressed(opening);
     },
   };
+}
+
+/** An opening of up to 1/64 of the data costs less than to try without. */
+const LEAST_REST = 64;
+
+/** None, and one for data that begins with a run: most data has no use for the other offsets. */
+const TRIED_OPENINGS: readonly (readonly number[])[] = [[], [1]];
+
+/** Whether `blocks` give `data` wherever they stand. Takes about as long as compressing. */
+async function standsAlone(compression: Compression, data: Uint8Array, blocks: Bytes): Promise<boolean> {
+  for (const { frame, start } of hostileFrames(data, blocks)) {
+    let position = -start;
+    try {
+      for await (const chunk of compression.unzstdFrame(chunks(frame))) {
+        if (!isPartOf(chunk, data, position)) return false;
+        position += chunk.length;
+      }
+    } catch (error) {
+      if (error instanceof ImagerError && error.code === 'invalid-input') return false;
+      throw error;
+    }
+    if (position !== data.length) return false;
+  }
+  return true;
+}
+
+/** Whether `chunk` is what `data` has from `position` on; what lies before its start does not matter. */
+function isPartOf(chunk: Uint8Array, data: Uint8Array, position: number): boolean {
+  for (let index = Math.max(0, -position); index < chunk.length; index++) {
+    if (chunk[index] !== data[position + index]) return false;
+  }
+  return true;
 }
 
 /** Earlier places looked at for a match: what a level of xz means here. Level 0 comes out as large as that of the xz program. */

@@ -1,15 +1,16 @@
 /**
  * Blocks of one libzstd frame as part of another. They are at home there if nothing in them reaches outside: matches stay within their frame, and
  * its first blocks have no older tables to repeat. One thing is carried over: the three repeat offsets (RFC 8878 section 3.1.1.5), which
- * libzstd takes for 1, 4 and 8 at the start, and which in the other frame are what the blocks before have made of them. So a segment opens
- * with three short matches at distances 8, 4 and 1, which hold in its content anyway, and libzstd compresses what follows. Such a segment assumes
- * nothing about its place: it is compressed once and used in any frame.
+ * libzstd takes for 1, 4 and 8 at the start, and which in the other frame are what the blocks before have made of them. So either a
+ * segment opens with three short matches at distances 8, 4 and 1, where its content has such, and libzstd compresses what follows; or it is
+ * shown not to use those offsets. Either way it assumes nothing about its place: it is compressed once and used in any frame.
  */
 import { type Bytes, concat, ofMemory } from '../../bytes/bytes.ts';
 import { joinMemory, viewOf } from '../../bytes/field.ts';
 import { invalid } from '../../errors.ts';
 import { MIN_MATCH, matchBlocks, rawBlocks } from './block.ts';
 import { FRAME_MAGIC, headerRest } from './frame-walker.ts';
+import { layoutZstdFrame } from './layout-frame.ts';
 
 /** The start of a segment. */
 export interface Opening {
@@ -18,14 +19,14 @@ export interface Opening {
   readonly blocks: Bytes;
 }
 
-/** Last to first: after these the repeat offsets are 1, 4 and 8. */
-const OPENING_DISTANCES = [8, 4, 1] as const;
+/** After matches at all of these, in this order, the repeat offsets are 1, 4 and 8. */
+export const START_OFFSETS: readonly number[] = [8, 4, 1];
 
-/** The shortest opening of `content`; `undefined` when it has no such matches in it, and must be stored. */
-export function openSegment(content: Uint8Array): Opening | undefined {
+/** The shortest opening of `content` that has matches at `distances`, in their order; `undefined` when there is none in it. */
+export function openSegment(content: Uint8Array, distances: readonly number[] = START_OFFSETS): Opening | undefined {
   const parts: Bytes[] = [];
   let position = 0;
-  for (const distance of OPENING_DISTANCES) {
+  for (const distance of distances) {
     const match = findMatch(content, position, distance);
     if (match === undefined) return undefined;
     parts.push(rawBlocks(ofMemory(content.subarray(position, match))), matchBlocks(distance, MIN_MATCH));
@@ -42,6 +43,34 @@ function findMatch(content: Uint8Array, start: number, distance: number): number
     if (equal === MIN_MATCH) return position - MIN_MATCH + 1;
   }
   return undefined;
+}
+
+/** Two patterns, so that what one leaves equal by chance the other does not. */
+const HOSTILE_PATTERNS = [0xff, 0x55] as const;
+
+/** A frame, and where in its content that of a segment should be. */
+export interface HostileFrame {
+  readonly frame: Bytes;
+  readonly start: number;
+}
+
+/**
+ * Frames that end in `content` only if its `blocks` do not use the repeat offsets they find. Before them those lead to a copy of the content in which
+ * no byte is right, so that the first use, of an offset or of one less, gives a wrong byte in one of the two frames at least.
+ */
+export function hostileFrames(content: Uint8Array, blocks: Bytes): HostileFrame[] {
+  const setUp = START_OFFSETS.length * MIN_MATCH;
+  return HOSTILE_PATTERNS.map((pattern) => {
+    const before = new Uint8Array(setUp + content.length);
+    for (let index = 0; index < content.length; index++) before[setUp + index] = content[index]! ^ pattern;
+    const match = { kind: 'repeat', length: MIN_MATCH, distance: before.length } as const;
+    const frame = layoutZstdFrame([
+      { kind: 'raw', content: ofMemory(before) },
+      ...START_OFFSETS.map(() => match),
+      { kind: 'segment', length: content.length, blocks },
+    ]);
+    return { frame, start: before.length + setUp };
+  });
 }
 
 const RUN = 1;

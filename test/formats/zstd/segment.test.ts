@@ -3,11 +3,11 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { constants, zstdCompressSync, zstdDecompressSync } from 'node:zlib';
 import fc from 'fast-check';
-import { concat, ofMemory } from '../../../src/bytes/bytes.ts';
+import { type Bytes, concat, ofMemory } from '../../../src/bytes/bytes.ts';
 import { joinMemory } from '../../../src/bytes/field.ts';
 import { read } from '../../../src/bytes/read.ts';
 import { type FramePart, layoutZstdFrame } from '../../../src/formats/zstd/layout-frame.ts';
-import { blocksOfFrame, openSegment } from '../../../src/formats/zstd/segment.ts';
+import { blocksOfFrame, hostileFrames, openSegment } from '../../../src/formats/zstd/segment.ts';
 import { stream } from '../../support/bytes.ts';
 import { FUZZ_RUNS } from '../../support/vectors.ts';
 
@@ -117,8 +117,82 @@ describe('an opening', () => {
         const frame = await read(layoutZstdFrame(pieces.map((piece) => segment(piece, 3))));
         assert.ok(zstdDecompressSync(frame).equals(Buffer.concat(pieces)));
       }),
-      { numRuns: Math.min(FUZZ_RUNS, 300) },
+      { numRuns: FUZZ_RUNS / 8 },
     );
+  });
+});
+
+describe('hostile frames', () => {
+  /** What a decoder makes of a frame from `start` on; `undefined` when it refuses it. */
+  async function decoded(frame: Bytes, start: number): Promise<Buffer | undefined> {
+    const data = await read(frame);
+    try {
+      return zstdDecompressSync(data).subarray(start);
+    } catch {
+      return undefined;
+    }
+  }
+
+  async function standsAlone(content: Uint8Array, blocks: Bytes): Promise<boolean> {
+    for (const { frame, start } of hostileFrames(content, blocks)) {
+      if ((await decoded(frame, start))?.equals(content) !== true) return false;
+    }
+    return true;
+  }
+
+  const blocksOf = (content: Uint8Array, level: number): Bytes => {
+    const params = { [constants.ZSTD_c_compressionLevel]: level };
+    return ofMemory(blocksOfFrame(zstdCompressSync(content, { params })));
+  };
+
+  test('pass what is opened, and find what relies on its start', async () => {
+    for (const content of contents) {
+      const opening = openSegment(content)!;
+      const blocks = concat([opening.blocks, blocksOf(content.subarray(opening.length), 3)]);
+      assert.equal(await standsAlone(content, blocks), true);
+    }
+    for (const content of [new Uint8Array(200_000), joinMemory([new Uint8Array(1000), random.subarray(0, 1000)])]) {
+      assert.equal(await standsAlone(content, blocksOf(content, 19)), false);
+    }
+    assert.equal(await standsAlone(random, blocksOf(random, 3)), true);
+  });
+
+  test('what passes is right behind anything', async () => {
+    const turns = { passed: 0, failed: 0 };
+    const letters = fc.array(fc.nat(3), { minLength: 20, maxLength: 200 });
+    const histories = fc.array(fc.tuple(fc.integer({ min: 1, max: 40 }), fc.integer({ min: 3, max: 5 })), {
+      minLength: 3,
+      maxLength: 6,
+    });
+    await fc.assert(
+      fc.asyncProperty(
+        letters,
+        fc.constantFrom(1, 3, 19),
+        fc.array(histories, { minLength: 4, maxLength: 4 }),
+        async (symbols, level, before) => {
+          const content = Uint8Array.from(symbols);
+          const blocks = blocksOf(content, level);
+          if (!(await standsAlone(content, blocks))) {
+            turns.failed++;
+            return;
+          }
+          turns.passed++;
+          for (const history of before) {
+            const parts: FramePart[] = [{ kind: 'raw', content: ofMemory(content.subarray(0, 20)) }];
+            parts.push({ kind: 'raw', content: ofMemory(random.subarray(0, 30)) });
+            let start = 50;
+            for (const [distance, length] of history) {
+              parts.push({ kind: 'repeat', distance, length });
+              start += length;
+            }
+            const frame = layoutZstdFrame([...parts, { kind: 'segment', length: content.length, blocks }]);
+            assert.ok((await decoded(frame, start))?.equals(content));
+          }
+        },
+      ),
+      { numRuns: FUZZ_RUNS / 2 },
+    );
+    assert.ok(turns.passed > 100 && turns.failed > 0, JSON.stringify(turns));
   });
 });
 
