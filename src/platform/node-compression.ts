@@ -8,10 +8,13 @@ import {
   createGzip,
   createZstdDecompress,
   deflateRaw as deflateRawWithCallback,
+  inflate as inflateWithCallback,
   zstdCompress as zstdCompressWithCallback,
+  zstdDecompress as zstdDecompressWithCallback,
 } from 'node:zlib';
 import { invalid } from '../errors.ts';
-import type { Chunks, Compression } from './types.ts';
+import { loadLzma2 } from './node-lzma2.ts';
+import type { Chunks, Compression, NativeLzma2 } from './types.ts';
 
 /** 1 MiB output buffers: with Node's default of 16 KiB decoding is three times slower (DEPENDENCIES.md). */
 const CHUNK = 1 << 20;
@@ -19,6 +22,11 @@ const CHUNK = 1 << 20;
 // One-shot calls run in libuv's pool, as many at once as it has threads.
 const deflateRaw = promisify(deflateRawWithCallback);
 const zstdCompress = promisify(zstdCompressWithCallback);
+const inflate = promisify(inflateWithCallback);
+const zstdDecompress = promisify(zstdDecompressWithCallback);
+
+/** Loaded when first asked for: few commands need it. */
+let lzma2: { readonly library: NativeLzma2 | undefined } | undefined;
 
 export const nodeCompression: Compression = {
   gunzip: (input, signal) => through(input, createGunzip({ chunkSize: CHUNK }), 'gzip stream', signal),
@@ -34,13 +42,34 @@ export const nodeCompression: Compression = {
   // Never with workers: asynchronous calls then resolve with nothing (nodejs/node#59899).
   zstdFrame: (data, level) =>
     zstdCompress(data, {
-      chunkSize: CHUNK,
+      chunkSize: Math.min(CHUNK, zstdBound(data.length)),
       pledgedSrcSize: data.length,
       params: { [constants.ZSTD_c_compressionLevel]: level, [constants.ZSTD_c_checksumFlag]: 0 },
     }),
+  async unpackBlock(format, data, limit) {
+    try {
+      return format === 'zlib'
+        ? await inflate(data, { chunkSize: Math.min(CHUNK, limit + 64), maxOutputLength: limit })
+        : await zstdDecompress(data, { chunkSize: Math.min(CHUNK, limit + 64), maxOutputLength: limit });
+    } catch (error) {
+      if (isZlibError(error) || (error instanceof RangeError && 'code' in error)) {
+        throw invalid(`damaged ${format} block: ${error.message}`, { cause: error });
+      }
+      throw error;
+    }
+  },
+  get lzma2() {
+    lzma2 ??= { library: loadLzma2() };
+    return lzma2.library;
+  },
   encoders: { deflate: `zlib ${process.versions.zlib}`, zstd: `zstd ${process.versions.zstd}` },
   crc32: (data, previous = 0) => crc32(data, previous),
 };
+
+/** What zstd needs at most for `size` bytes, and a little: one output buffer of the right size, where a piece is small. */
+function zstdBound(size: number): number {
+  return size + (size >>> 8) + 1024;
+}
 
 /** `input` through a transform; a decoding error becomes `invalid-input`, an error of the input stays what it is. */
 async function* through(

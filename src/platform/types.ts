@@ -91,10 +91,29 @@ export interface Compression {
   deflateStretch(data: Uint8Array, level: number): Promise<Uint8Array>;
   /** `data` as one zstd frame without a checksum; an empty frame may follow. Level 1..22. Several calls at once run at once. */
   zstdFrame(data: Uint8Array, level: number): Promise<Uint8Array>;
-  /** What the two above are made with, name and version: their bytes may change with it. */
+  /**
+   * What one compressed block of a container stands for: a zlib stream or a zstd frame, whole. Throws `invalid-input` on damage, and for more than `limit` bytes.
+   * Several calls at once run at once.
+   */
+  unpackBlock(format: 'zlib' | 'zstd', data: Uint8Array, limit: number): Promise<Uint8Array>;
+  /** `undefined` where there is no native LZMA2: `formats/xz` then does without. */
+  readonly lzma2: NativeLzma2 | undefined;
+  /** What the encoders above are made with, name and version: their bytes may change with it. */
   readonly encoders: { readonly deflate: string; readonly zstd: string };
   /** CRC-32 as of gzip, after what `previous` already covers (0 to begin). */
   crc32(data: Uint8Array, previous?: number): number;
+}
+
+/** LZMA2 by a native library. All calls work outside the main thread, several at once. */
+export interface NativeLzma2 {
+  /** Name and version: what is encoded may change with it. */
+  readonly encoder: string;
+  /** `data` as LZMA2 chunks from a dictionary reset on, end marker included. Preset 0..9; the dictionary in bytes, 4096 or more. */
+  encode(data: Uint8Array, options: { readonly preset: number; readonly dictionarySize: number }): Promise<Uint8Array>;
+  /** What LZMA2 chunks with their end marker stand for. Throws `invalid-input` on damage. */
+  decode(chunks: Uint8Array, dictionarySize: number): Chunks;
+  /** Decodes xz streams, one after the other, with any check. Throws `invalid-input` on damage. */
+  unxz(input: Chunks, signal?: AbortSignal): Chunks;
 }
 
 export interface HttpRequest {
