@@ -31,8 +31,11 @@ export function withRedirects(send: Send, { allowPlain }: RedirectOptions): Send
   };
 }
 
-/** Query and path stay out of messages: signed URLs are secrets. */
-function checkedTarget(start: URL, from: URL, location: string, allowPlain: boolean): URL {
+/**
+ * Where a registry sends us, if it may: `start` is what the user named, `from` what answered. Query and path stay out of messages: signed URLs
+ * are secrets. Throws `dependency`.
+ */
+export function checkedTarget(start: URL, from: URL, location: string, allowPlain: boolean): URL {
   if (!URL.canParse(location, from.href))
     throw new ImagerError('dependency', `${from.host}: redirects to no valid URL`);
   const to = new URL(location, from);

@@ -72,13 +72,14 @@ export async function ping(
   throw notConnected(endpoint, failures);
 }
 
-/** A session over a pinged endpoint. */
+/** A session over a pinged endpoint. A token is asked for `scopes`, to pull from the repository unless told. */
 export function openSession(
   platform: Pick<Platform, 'http'>,
   endpoint: Endpoint,
   repository: string,
   connection: Connection,
   options: SessionOptions,
+  scopes: readonly string[] = [`repository:${repository}:pull`],
 ): Session {
   const base = baseOf(endpoint, connection.scheme);
   const target = { host: endpoint.host, repository: credentialPath(endpoint, repository) };
@@ -92,7 +93,7 @@ export function openSession(
   const authorized = withAuthorization(bare, {
     origin: originOf(base),
     challenge: connection.challenge,
-    scopes: [`repository:${repository}:pull`],
+    scopes,
     tokens: options.tokens,
     credential: (signal) => options.credential(target, signal),
     fetchToken: (challenge, credential, scopes, signal) =>
