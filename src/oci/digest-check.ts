@@ -3,7 +3,7 @@ import { joinMemory, toHex } from '../bytes/field.ts';
 import { type Digest, parseDigest } from '../bytes/units.ts';
 import { ImagerError } from '../errors.ts';
 import type { Hash, Platform as Machine } from '../platform/types.ts';
-import type { Descriptor, ImageSource } from './image-source.ts';
+import type { BlobSource, Descriptor } from './image-source.ts';
 
 export type Hasher = Pick<Machine, 'hash'>;
 
@@ -34,7 +34,7 @@ export function sizeError(what: string, found: number, want: number): ImagerErro
 /** A small blob in memory, size and digest checked. Throws `verification`, and `dependency` from the source. */
 export async function readBlob(
   hasher: Hasher,
-  source: ImageSource,
+  source: BlobSource,
   descriptor: Pick<Descriptor, 'digest' | 'size'>,
   limit: number,
   signal?: AbortSignal,

@@ -27,11 +27,16 @@ export interface RawManifest {
   readonly raw: Uint8Array;
 }
 
-export interface ImageSource {
+export interface ReferrersOptions {
+  /** Only artifacts that say they are of this type: `application/vnd.dev.sigstore.bundle.v0.3+json`. */
+  readonly artifactType?: string;
+  readonly signal?: AbortSignal;
+}
+
+/** Where content is had by digest. */
+export interface BlobSource {
   /** What messages call it: `registry.example/a/b`, `oci:DIR`, `oci-archive:FILE`. */
   readonly label: string;
-  /** By tag, digest or layout name. Throws `dependency` when it is missing or refused. */
-  manifest(identifier: string, signal?: AbortSignal): Promise<RawManifest>;
   /**
    * The blob's bytes from `from` on (a resumed download); nothing is verified here, the store does that while it writes.
    * A source that cannot start there answers with `from: 0`.
@@ -41,4 +46,20 @@ export interface ImageSource {
     from: number,
     signal?: AbortSignal,
   ): Promise<{ readonly from: number; readonly chunks: Chunks }>;
+}
+
+/** One repository, or what stands for one. */
+export interface ImageSource extends BlobSource {
+  /** By tag, digest or layout name. Throws `dependency` when it is missing or refused. */
+  manifest(identifier: string, signal?: AbortSignal): Promise<RawManifest>;
+  /**
+   * As `manifest`, but `undefined` where there is none: a missing signature and a refusal are different things. Of several endpoints the
+   * registry itself decides or, where it is out of reach, the mirrors that answer.
+   */
+  findManifest(identifier: string, signal?: AbortSignal): Promise<RawManifest | undefined>;
+  /**
+   * The manifests whose subject is `digest`, as far as the source keeps account of them itself; `referrersOf` also looks where clients write
+   * them down. May list more than `artifactType` asks for.
+   */
+  referrers(digest: Digest, options?: ReferrersOptions): Promise<readonly Descriptor[]>;
 }

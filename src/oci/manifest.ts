@@ -15,6 +15,8 @@ export interface ImageIndex {
   readonly mediaType: string;
   readonly manifests: readonly Descriptor[];
   readonly annotations: Readonly<Record<string, string>>;
+  readonly artifactType?: string;
+  readonly subject?: Descriptor;
 }
 
 export interface ImageManifest {
@@ -60,8 +62,15 @@ export function parseManifest(raw: RawManifest, what: string): ImageIndex | Imag
   }
   const mediaType = agreedMediaType(raw.mediaType, document.mediaType, isIndex, what);
   const annotations = stringMap(document.annotations, `${what}: annotations`);
+  const artifact = {
+    ...(document.artifactType === undefined
+      ? {}
+      : { artifactType: text(document.artifactType, `${what}: artifactType`) }),
+    ...(document.subject === undefined ? {} : { subject: descriptor(document.subject, `${what}: subject`) }),
+  };
   if (isIndex) {
-    return { kind: 'index', mediaType, manifests: descriptors(document.manifests, `${what}: manifests`), annotations };
+    const manifests = descriptors(document.manifests, `${what}: manifests`);
+    return { kind: 'index', mediaType, manifests, annotations, ...artifact };
   }
   if (!('layers' in document) || !('config' in document)) {
     throw invalid(`${what}: neither an index (manifests) nor an image manifest (config, layers)`);
@@ -72,10 +81,7 @@ export function parseManifest(raw: RawManifest, what: string): ImageIndex | Imag
     config: descriptor(document.config, `${what}: config`),
     layers: descriptors(document.layers, `${what}: layers`),
     annotations,
-    ...(document.artifactType === undefined
-      ? {}
-      : { artifactType: text(document.artifactType, `${what}: artifactType`) }),
-    ...(document.subject === undefined ? {} : { subject: descriptor(document.subject, `${what}: subject`) }),
+    ...artifact,
   };
 }
 

@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { type Digest, parseDigest } from '../../src/bytes/units.ts';
 import { ImagerError } from '../../src/errors.ts';
 import { readBlob } from '../../src/oci/digest-check.ts';
-import type { ImageSource, Platform, RawManifest } from '../../src/oci/image-source.ts';
+import type { BlobSource, ImageSource, Platform, RawManifest } from '../../src/oci/image-source.ts';
 import { layersOf } from '../../src/oci/layer/layer.ts';
 import { parseImageConfig, parseManifest } from '../../src/oci/manifest.ts';
 import { type ManifestReader, resolveImage } from '../../src/oci/resolve.ts';
@@ -40,8 +40,10 @@ interface Vector {
 
 const platform = nodePlatform({});
 
+type TestedSource = BlobSource & Pick<ImageSource, 'manifest'>;
+
 /** Served as it is, right or wrong: what must be checked is checked behind it. */
-function sourceOf(vector: Pick<Vector, 'manifests' | 'blobs'>): ImageSource {
+function sourceOf(vector: Pick<Vector, 'manifests' | 'blobs'>): TestedSource {
   const missing = (what: string): ImagerError => new ImagerError('dependency', `${what}: not found`);
   return {
     label: 'registry.example/a',
@@ -63,7 +65,7 @@ function sourceOf(vector: Pick<Vector, 'manifests' | 'blobs'>): ImageSource {
   };
 }
 
-function readerOf(source: ImageSource): ManifestReader {
+function readerOf(source: TestedSource): ManifestReader {
   return {
     label: source.label,
     manifest: (identifier, signal) => source.manifest(identifier, signal),
@@ -111,7 +113,7 @@ for (const vector of vectorLines<Vector>('oci/platform.jsonl.gz')) {
 }
 
 /** An image and all below it as a source. */
-function sourceOfImage(image: TestImage): ImageSource {
+function sourceOfImage(image: TestImage): TestedSource {
   const all = withChildren(image);
   return sourceOf({
     manifests: all.map((one, index) => ({
@@ -169,7 +171,7 @@ test('an identifier that is a digest, and an expected digest, must be that of th
   const image = testImage([], AMD64);
   const other = testImage([], ARM64);
   const source = sourceOfImage(image);
-  const lying: ImageSource = { ...source, manifest: () => source.manifest('latest') };
+  const lying: TestedSource = { ...source, manifest: () => source.manifest('latest') };
   await assert.rejects(resolveImage(platform, readerOf(lying), digestOf(other.manifest), AMD64), {
     code: 'verification',
   });

@@ -24,6 +24,11 @@ export function testSource(image: TestImage, label = 'registry.example/a'): Test
   const manifests = new Map<string, TestImage>(all.map((one) => [digestOf(one.manifest), one]));
   manifests.set('latest', image);
   const blobs = new Map(all.flatMap((one) => one.blobs.map((blob): [Digest, Uint8Array] => [digestOf(blob), blob])));
+  const findManifest: ImageSource['findManifest'] = async (identifier) => {
+    source.asked.push(`manifest ${identifier}`);
+    const found = manifests.get(identifier);
+    return found && { digest: digestOf(found.manifest), mediaType: found.mediaType, raw: found.manifest };
+  };
   const source: TestSource = {
     label,
     asked: [],
@@ -33,11 +38,12 @@ export function testSource(image: TestImage, label = 'registry.example/a'): Test
     chunkSize: 65_536,
     onChunk: undefined,
     async manifest(identifier) {
-      source.asked.push(`manifest ${identifier}`);
-      const found = manifests.get(identifier);
+      const found = await findManifest(identifier);
       if (found === undefined) throw new ImagerError('dependency', `${label}:${identifier}: not found`);
-      return { digest: digestOf(found.manifest), mediaType: found.mediaType, raw: found.manifest };
+      return found;
     },
+    findManifest,
+    referrers: async () => [],
     async blob({ digest }, from, signal) {
       source.asked.push(`blob ${digest} ${from}`);
       const data = source.served.get(digest);

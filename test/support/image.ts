@@ -73,6 +73,28 @@ export function testIndex(images: readonly TestImage[]): TestImage {
   return { mediaType: OCI_INDEX, manifest, children: images, blobs: [] };
 }
 
+export interface TestArtifact {
+  readonly artifactType?: string;
+  readonly annotations?: Readonly<Record<string, string>>;
+  /** Left out where a list is to be all that tells. */
+  readonly subject?: TestImage;
+}
+
+/** A manifest about another one, with `payload` as its only blob besides the empty configuration. */
+export function testArtifact(payload: Uint8Array, { artifactType, annotations, subject }: TestArtifact): TestImage {
+  const config = new TextEncoder().encode('{}');
+  const manifest = encode({
+    schemaVersion: 2,
+    mediaType: OCI_MANIFEST,
+    artifactType,
+    config: describe(config, 'application/vnd.oci.empty.v1+json'),
+    layers: [describe(payload, 'application/octet-stream')],
+    subject: subject && describe(subject.manifest, subject.mediaType),
+    annotations,
+  });
+  return { mediaType: OCI_MANIFEST, manifest, children: [], blobs: [config, payload] };
+}
+
 /** The image and, recursively, all its children. */
 export function withChildren(image: TestImage): TestImage[] {
   return [image, ...image.children.flatMap(withChildren)];

@@ -7,7 +7,7 @@ import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { selfSigned } from './certificate.ts';
-import { digestOf, type TestImage, withChildren } from './image.ts';
+import { digestOf, OCI_INDEX, type TestImage, withChildren } from './image.ts';
 
 /** One way to answer wrongly. Sizes and positions are bytes of the body, times milliseconds. */
 export type Fault =
@@ -100,6 +100,8 @@ export interface TestRegistryOptions {
   readonly faults?: readonly FaultSource[];
   /** HTTPS with a certificate nobody trusts unless told: `certificate` of the result, for `localhost` and 127.0.0.1. */
   readonly tls?: boolean;
+  /** Answers to `referrers/<digest>`, so many entries a page; without this there is no such path, as on many servers. */
+  readonly referrersPage?: number;
 }
 
 export interface TestRegistry {
@@ -146,6 +148,10 @@ export async function startRegistry(options: TestRegistryOptions = {}): Promise<
     const refused = gate?.(request, path, own);
     if (refused !== undefined) return refused;
     if (path === '/v2/') return json(200, {});
+    const [, subject] = /^\/v2\/.+\/referrers\/([^/]+)$/.exec(path) ?? [];
+    if (subject !== undefined && options.referrersPage !== undefined) {
+      return referrersPage(manifests.values(), subject, request.url, options.referrersPage);
+    }
     const [, repository, kind, name] = /^\/v2\/(.+)\/(manifests|blobs)\/([^/]+)$/.exec(path) ?? [];
     if (repository === undefined || name === undefined) return failure(404, 'NOT_FOUND', 'no such page');
     if (kind === 'blobs') {
@@ -375,6 +381,33 @@ function basic(user: string, password: string): string {
 
 function contentHeaders(mediaType: string, digest: string): Record<string, string> {
   return { 'content-type': mediaType, 'docker-content-digest': digest, 'accept-ranges': 'bytes' };
+}
+
+/** Source: distribution-spec "Listing Referrers". Filters only when there is one page, as servers may. */
+function referrersPage(all: Iterable<Served>, subject: string, url: string, size: number): Answer {
+  const query = new URL(url, 'http://localhost').searchParams;
+  const start = Number(query.get('from') ?? 0);
+  const found = new Map<string, Record<string, unknown>>();
+  for (const { data, mediaType } of all) {
+    const document = JSON.parse(new TextDecoder().decode(data)) as Record<string, never>;
+    if ((document.subject as { digest?: string } | undefined)?.digest !== subject) continue;
+    const { artifactType, annotations } = document;
+    const digest = digestOf(data);
+    found.set(digest, { mediaType, digest, size: data.length, artifactType, annotations });
+  }
+  const list = [...found.values()];
+  const wanted = query.get('artifactType');
+  const filters = wanted !== null && list.length <= size;
+  const fitting = filters ? list.filter(({ artifactType }) => artifactType === wanted) : list;
+  const next = start + size;
+  const index = { schemaVersion: 2, mediaType: OCI_INDEX, manifests: fitting.slice(start, next) };
+  const link = `<${url.split('?')[0]}?from=${next}>; rel="next"`;
+  const headers = {
+    'content-type': OCI_INDEX,
+    ...(filters ? { 'oci-filters-applied': 'artifactType' } : {}),
+    ...(next < fitting.length ? { link } : {}),
+  };
+  return { ...json(200, index), headers };
 }
 
 function json(status: number, value: unknown): Answer {

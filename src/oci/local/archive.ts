@@ -81,15 +81,22 @@ async function savedImages(machine: Machine, label: string, tree: Tree): Promise
     described.set(image, known);
     return known;
   };
+  const findManifest: ImageSource['findManifest'] = async (identifier) => {
+    if (isDigest(identifier)) {
+      return [...described.values()].find(({ manifest }) => manifest.digest === identifier)?.manifest;
+    }
+    const found: Described[] = [];
+    for (const image of imagesNamed(images, identifier)) found.push(await describe(image));
+    return found.length > 1 ? indexOf(machine, found) : found[0]?.manifest;
+  };
   return {
     label,
     async manifest(identifier) {
-      if (isDigest(identifier)) return byDigest(label, described, identifier);
-      const chosen = imagesNamed(images, identifier, label);
-      const found: Described[] = [];
-      for (const image of chosen) found.push(await describe(image));
-      return found.length === 1 ? found[0]!.manifest : indexOf(machine, found);
+      return (await findManifest(identifier)) ?? notThere(label, images, identifier);
     },
+    findManifest,
+    // docker save keeps images alone.
+    referrers: async () => [],
     async blob({ digest }, from, signal) {
       const bytes = [...described.values()].map(({ blobs }) => blobs.get(digest)).find((one) => one !== undefined);
       if (bytes === undefined) throw new ImagerError('dependency', `${label}: blob ${digest} is not there`);
@@ -99,11 +106,17 @@ async function savedImages(machine: Machine, label: string, tree: Tree): Promise
   };
 }
 
-function byDigest(label: string, described: ReadonlyMap<SavedImage, Described>, identifier: string): RawManifest {
-  for (const { manifest } of described.values()) if (manifest.digest === identifier) return manifest;
-  throw new ImagerError('dependency', `${label}: no manifest ${identifier}`, {
-    hint: 'archives of docker save have no manifest digests: ask by name',
-  });
+function notThere(label: string, images: readonly SavedImage[], identifier: string): never {
+  if (isDigest(identifier)) {
+    throw new ImagerError('dependency', `${label}: no manifest ${identifier}`, {
+      hint: 'archives of docker save have no manifest digests: ask by name',
+    });
+  }
+  const has = images.flatMap(({ tags }) => tags).join(', ') || `${images.length} images without names`;
+  throw new ImagerError(
+    'dependency',
+    `${label}: no image ${identifier === '' ? 'at all' : `named "${identifier}", it has ${has}`}`,
+  );
 }
 
 async function savedList(tree: Tree, label: string): Promise<SavedImage[]> {
@@ -138,14 +151,8 @@ function texts(value: unknown, what: string): string[] {
   return value;
 }
 
-function imagesNamed(images: readonly SavedImage[], name: string, label: string): readonly SavedImage[] {
-  const found = name === '' ? images : images.filter(({ tags }) => tags.includes(name));
-  if (found.length > 0) return found;
-  const has = images.flatMap(({ tags }) => tags).join(', ') || `${images.length} images without names`;
-  throw new ImagerError(
-    'dependency',
-    `${label}: no image ${name === '' ? 'at all' : `named "${name}", it has ${has}`}`,
-  );
+function imagesNamed(images: readonly SavedImage[], name: string): readonly SavedImage[] {
+  return name === '' ? images : images.filter(({ tags }) => tags.includes(name));
 }
 
 /**

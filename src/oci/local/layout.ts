@@ -9,6 +9,7 @@ import type { Descriptor, ImageSource, RawManifest } from '../image-source.ts';
 import { type ImageIndex, MANIFEST_LIMIT, parseManifest } from '../manifest.ts';
 import { INDEX_TYPES, MANIFEST_TYPES, OCI_INDEX } from '../media-types.ts';
 import { isDigest } from '../resolve.ts';
+import { referrersInLayout } from './layout-referrers.ts';
 
 const REF_NAME = 'org.opencontainers.image.ref.name';
 
@@ -37,14 +38,26 @@ export async function layoutSource(hasher: Hasher, label: string, open: OpenFile
   const document = rawManifest(hasher, raw, OCI_INDEX);
   const index = parseManifest({ ...document, mediaType: '' }, `${label}: index.json`);
   if (index.kind !== 'index') throw invalid(`${label}: index.json is no index`);
+  const findManifest: ImageSource['findManifest'] = async (identifier) => {
+    if (isDigest(identifier)) return manifestAt(open, label, parseDigest(identifier), index);
+    const entries = entriesNamed(index, identifier);
+    if (entries.length === 0) return undefined;
+    // What the index lists has to be there.
+    if (entries.length === 1)
+      return (await manifestAt(open, label, entries[0]!.digest, index)) ?? missing(label, entries[0]!.digest);
+    if (entries.length === index.manifests.length) return document;
+    return rawManifest(hasher, encodeIndex(entries), OCI_INDEX);
+  };
+  let bySubject: Promise<ReadonlyMap<Digest, readonly Descriptor[]>> | undefined;
   return {
     label,
     async manifest(identifier) {
-      if (isDigest(identifier)) return manifestAt(open, label, parseDigest(identifier), index);
-      const entries = entriesNamed(index, identifier, label);
-      if (entries.length === 1) return manifestAt(open, label, entries[0]!.digest, index);
-      if (entries.length === index.manifests.length) return document;
-      return rawManifest(hasher, encodeIndex(entries), OCI_INDEX);
+      return (await findManifest(identifier)) ?? notThere(index, identifier, label);
+    },
+    findManifest,
+    async referrers(digest) {
+      bySubject ??= referrersInLayout(hasher, (one) => open(blobPathOf(one)), index, label);
+      return (await bySubject).get(digest) ?? [];
     },
     async blob({ digest }, from, signal) {
       const bytes = await blobAt(open, label, digest);
@@ -73,17 +86,24 @@ async function checkMarker(open: OpenFile, label: string): Promise<void> {
   }
 }
 
-function entriesNamed(index: ImageIndex, name: string, label: string): readonly Descriptor[] {
-  const images = index.manifests.filter(
+function entriesNamed(index: ImageIndex, name: string): readonly Descriptor[] {
+  return imagesIn(index).filter(({ annotations }) => name === '' || annotations?.[REF_NAME] === name);
+}
+
+function imagesIn(index: ImageIndex): readonly Descriptor[] {
+  return index.manifests.filter(
     ({ mediaType }) => MANIFEST_TYPES.includes(mediaType) || INDEX_TYPES.includes(mediaType),
   );
-  const found = name === '' ? images : images.filter(({ annotations }) => annotations?.[REF_NAME] === name);
-  if (found.length > 0) return found;
+}
+
+function notThere(index: ImageIndex, identifier: string, label: string): never {
+  if (isDigest(identifier)) return missing(label, parseDigest(identifier));
+  const images = imagesIn(index);
   const names = images.map(({ annotations }) => annotations?.[REF_NAME]).filter((one) => one !== undefined);
   const has = [...new Set(names)].join(', ') || `${images.length} images without names`;
   throw new ImagerError(
     'dependency',
-    `${label}: no image ${name === '' ? 'at all' : `named "${name}", it has ${has}`}`,
+    `${label}: no image ${identifier === '' ? 'at all' : `named "${identifier}", it has ${has}`}`,
   );
 }
 
@@ -92,8 +112,15 @@ function encodeIndex(manifests: readonly Descriptor[]): Uint8Array {
 }
 
 /** The media type is that of the entry that leads there, if one does; else the document's own. */
-async function manifestAt(open: OpenFile, label: string, digest: Digest, index: ImageIndex): Promise<RawManifest> {
-  const raw = await readBytes(await blobAt(open, label, digest), `${label}: ${digest}`);
+async function manifestAt(
+  open: OpenFile,
+  label: string,
+  digest: Digest,
+  index: ImageIndex,
+): Promise<RawManifest | undefined> {
+  const bytes = await open(blobPathOf(digest));
+  if (bytes === undefined) return undefined;
+  const raw = await readBytes(bytes, `${label}: ${digest}`);
   const entry = index.manifests.find((one) => one.digest === digest);
   // The digest asked for, not that of the bytes: whoever reads this compares the two.
   return { digest, mediaType: entry?.mediaType ?? '', raw };
@@ -104,9 +131,15 @@ function rawManifest(hasher: Hasher, raw: Uint8Array, mediaType: string): RawMan
 }
 
 async function blobAt(open: OpenFile, label: string, digest: Digest): Promise<Bytes> {
-  const bytes = await open(`blobs/sha256/${digest.slice('sha256:'.length)}`);
-  if (bytes !== undefined) return bytes;
+  return (await open(blobPathOf(digest))) ?? missing(label, digest);
+}
+
+function missing(label: string, digest: Digest): never {
   throw new ImagerError('dependency', `${label}: blob ${digest} is not there`, { hint: 'the layout is incomplete' });
+}
+
+function blobPathOf(digest: Digest): string {
+  return `blobs/sha256/${digest.slice('sha256:'.length)}`;
 }
 
 async function readFile(open: OpenFile, path: string, what: string): Promise<Uint8Array> {

@@ -79,6 +79,6 @@ function digestOf(platform: Pick<Platform, 'hash'>, data: Uint8Array): Digest {
 }
 
 /** Lower case and without parameters; empty when the server does not say. */
-function mediaTypeOf(response: HttpResponse): string {
+export function mediaTypeOf(response: HttpResponse): string {
   return (headerOf(response, 'content-type') ?? '').split(';')[0]!.trim().toLowerCase();
 }

@@ -21,7 +21,19 @@ export async function refusal(response: HttpResponse, where: string, what: strin
   const details = [said, id === undefined ? '' : `request ${printable(id, 80)}`].filter((one) => one !== '').join(', ');
   const message = `${where}: ${what}: ${meaningOf(response.status, said)} (${response.status}${details && `: ${details}`})`;
   const hint = hintFor(response, where);
-  return new ImagerError('dependency', message, hint === undefined ? {} : { hint });
+  const cause: RefusedAnswer = { status: response.status };
+  return new ImagerError('dependency', message, { cause, ...(hint === undefined ? {} : { hint }) });
+}
+
+/** What a refusal's `cause` is. */
+interface RefusedAnswer {
+  readonly status: number;
+}
+
+/** The status of the answer that a `refusal` is about; `undefined` for all other errors. */
+export function refusedStatus(error: unknown): number | undefined {
+  const cause = error instanceof ImagerError ? (error.cause as Partial<RefusedAnswer> | undefined) : undefined;
+  return typeof cause?.status === 'number' ? cause.status : undefined;
 }
 
 /** A server's words on one line of printable ASCII. */

@@ -5,16 +5,17 @@
 import { type Digest, parseDigest } from '../../bytes/units.ts';
 import { ImagerError, invalid } from '../../errors.ts';
 import type { Chunks, Platform } from '../../platform/types.ts';
-import type { ImageSource } from '../image-source.ts';
+import type { ImageSource, RawManifest } from '../image-source.ts';
 import { isTag, type Reference } from '../reference.ts';
 import { TokenCache } from './authorization.ts';
 import { type OpenBlob, openBlob, resumingChunks } from './blob-request.ts';
 import { findCredential } from './credentials.ts';
 import type { Credential, CredentialTarget } from './docker-config.ts';
-import { fetchManifest } from './manifest-request.ts';
+import { fetchManifest, type ManifestRequest } from './manifest-request.ts';
 import { type Endpoint, endpointsOf, type Mirrors } from './mirrors.ts';
-import { printable } from './registry-error.ts';
-import { DEFAULT_TRIES, pauseAfter } from './retry.ts';
+import { fetchReferrers } from './referrers-request.ts';
+import { printable, refusedStatus } from './registry-error.ts';
+import { DEFAULT_TRIES, isUnreached, pauseAfter } from './retry.ts';
 import { type Connection, nameOf, openSession, ping, type Session, type SessionOptions } from './session.ts';
 import { type Clock, stopIfAborted, systemClock } from './transport.ts';
 
@@ -93,54 +94,90 @@ function repositorySource(
   /** What is asked for by digest is the same everywhere: it begins where the last answer came from, so that a dead mirror is met once. */
   let lastServer: Endpoint | undefined;
 
-  const ask = async <T>(
-    what: string,
-    order: readonly Endpoint[],
-    signal: AbortSignal | undefined,
-    request: (session: Session) => Promise<T>,
-  ): Promise<T> => {
+  /** Goes on after an endpoint that fails or, with `undefined`, has no such thing. */
+  const search = async <T>(
+    { what, order, signal }: Question,
+    request: (session: Session) => Promise<T | undefined>,
+  ): Promise<Search<T>> => {
     const failures: Failure[] = [];
+    const without: Endpoint[] = [];
     for (const endpoint of order) {
       stopIfAborted(signal, label);
       const name = nameOf(endpoint);
       try {
-        const result = await request(
-          await remember(sessions, endpoint, signal, () => connect(endpoint, repository, signal)),
-        );
+        const session = await remember(sessions, endpoint, signal, () => connect(endpoint, repository, signal));
+        const found = await request(session);
+        if (found === undefined) {
+          without.push(endpoint);
+          continue;
+        }
         lastServer = endpoint;
         report({ kind: 'served', what, endpoint: name });
-        return result;
+        return { found, failures, without };
       } catch (error) {
         if (!(error instanceof ImagerError) || error.code === 'canceled') throw error;
         failures.push({ endpoint: name, error });
         report({ kind: 'failed', what, endpoint: name, reason: error.message });
       }
     }
-    throw notServed(label, what, failures);
+    return { found: undefined, failures, without };
+  };
+
+  /** What must be there. */
+  const ask = async <T>(question: Question, request: (session: Session) => Promise<T>): Promise<T> => {
+    const { found, failures } = await search(question, request);
+    if (found === undefined) throw notServed(label, question.what, failures);
+    return found;
+  };
+
+  /** What need not be there: the registry itself decides or, where it is out of reach, the mirrors that answer. */
+  const askIfAny = async <T>(
+    question: Question,
+    request: (session: Session) => Promise<T | undefined>,
+  ): Promise<T | undefined> => {
+    const { found, failures, without } = await search(question, request);
+    const isDecided = without.some(({ mirrorOf }) => mirrorOf === undefined);
+    const isAllThereIs = without.length > 0 && failures.every(({ error }) => isUnreached(error));
+    if (found !== undefined || isDecided || isAllThereIs) return found;
+    throw notServed(label, question.what, failures);
   };
 
   const byDigest = (): readonly Endpoint[] =>
     lastServer === undefined ? endpoints : [lastServer, ...endpoints.filter((one) => one !== lastServer)];
 
+  const manifestQuestion = (identifier: string, signal: AbortSignal | undefined): ManifestQuestion => {
+    const digest = digestIn(identifier, label);
+    const what = `manifest ${repository}${digest === undefined ? ':' : '@'}${identifier}`;
+    return { what, order: digest === undefined ? endpoints : byDigest(), signal, identifier, digest };
+  };
+
+  const requestManifest = async (session: Session, question: ManifestQuestion): Promise<RawManifest> => {
+    const { otherDigest, ...manifest } = await fetchManifest(platform, session, retry, question);
+    if (otherDigest !== undefined) {
+      const announced = printable(otherDigest, 100);
+      report({ kind: 'digest-differs', what: question.what, endpoint: nameOf(session.endpoint), announced });
+    }
+    return manifest;
+  };
+
   return {
     label,
     async manifest(identifier, signal) {
-      const digest = digestIn(identifier, label);
-      const what = `manifest ${repository}${digest === undefined ? ':' : '@'}${identifier}`;
-      const order = digest === undefined ? endpoints : byDigest();
-      return ask(what, order, signal, async (session) => {
-        const { otherDigest, ...manifest } = await fetchManifest(platform, session, retry, {
-          identifier,
-          digest,
-          what,
-          signal,
-        });
-        if (otherDigest !== undefined) {
-          const announced = printable(otherDigest, 100);
-          report({ kind: 'digest-differs', what, endpoint: nameOf(session.endpoint), announced });
-        }
-        return manifest;
+      const question = manifestQuestion(identifier, signal);
+      return ask(question, (session) => requestManifest(session, question));
+    },
+    async findManifest(identifier, signal) {
+      const question = manifestQuestion(identifier, signal);
+      return askIfAny(question, (session) => requestManifest(session, question).catch(unlessNotFound));
+    },
+    async referrers(digest, { artifactType, signal } = {}) {
+      const what = `referrers of ${repository}@${digest}`;
+      const found = await askIfAny({ what, order: byDigest(), signal }, async (session) => {
+        const listed = await fetchReferrers(session, retry, { digest, artifactType, what, signal });
+        // A mirror may have copied the image alone.
+        return listed === undefined || listed.length === 0 ? undefined : listed;
       });
+      return found ?? [];
     },
     async blob({ digest, size }, from, signal) {
       if (!Number.isSafeInteger(from) || from < 0 || from > size) {
@@ -149,7 +186,7 @@ function repositorySource(
       if (from === size && size > 0) return { from, chunks: nothing() };
       const what = `blob ${repository}@${digest}`;
       const open = (position: number): Promise<OpenBlob> =>
-        ask(what, byDigest(), signal, (session) =>
+        ask({ what, order: byDigest(), signal }, (session) =>
           openBlob(session, retry, { digest, size, from: position, what, signal }),
         );
       const again = async (attempt: number): Promise<boolean> => {
@@ -163,9 +200,30 @@ function repositorySource(
   };
 }
 
+/** Something to be had from several endpoints. */
+interface Question {
+  readonly what: string;
+  readonly order: readonly Endpoint[];
+  readonly signal: AbortSignal | undefined;
+}
+
+type ManifestQuestion = Question & ManifestRequest;
+
+interface Search<T> {
+  readonly found: T | undefined;
+  readonly failures: readonly Failure[];
+  /** Those that answered that they have no such thing. */
+  readonly without: readonly Endpoint[];
+}
+
 interface Failure {
   readonly endpoint: string;
   readonly error: ImagerError;
+}
+
+function unlessNotFound(error: unknown): undefined {
+  if (refusedStatus(error) !== 404) throw error;
+  return undefined;
 }
 
 /** Every endpoint with its own reason, or the one reason there is. */

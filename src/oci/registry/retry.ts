@@ -23,6 +23,11 @@ const PASSING_ERROR: readonly string[] = [
   ...['ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'EAI_AGAIN', 'ERR_STREAM_PREMATURE_CLOSE'],
   ...['UND_ERR_SOCKET', 'UND_ERR_HEADERS_TIMEOUT', 'UND_ERR_BODY_TIMEOUT', 'UND_ERR_RES_CONTENT_LENGTH_MISMATCH'],
 ];
+/** No connection was made. */
+const UNREACHED_ERROR: readonly string[] = [
+  ...['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH', 'EADDRNOTAVAIL'],
+  'UND_ERR_CONNECT_TIMEOUT',
+];
 
 /** Repeats an exchange that failed on the way or was answered with a passing status. Bodies that are streams go out once. */
 export function withRetry(send: Send, { tries, clock }: RetryOptions): Send {
@@ -53,9 +58,18 @@ export function pauseAfter(attempt: number): number {
 
 /** Whether a failed exchange may succeed when repeated. */
 export function isPassing(error: unknown): boolean {
+  return hasCode(error, PASSING_ERROR);
+}
+
+/** Whether there was nobody to talk to: what an endpoint has or has not is then unknown. */
+export function isUnreached(error: unknown): boolean {
+  return hasCode(error, UNREACHED_ERROR);
+}
+
+function hasCode(error: unknown, codes: readonly string[]): boolean {
   if (!(error instanceof ImagerError) || error.code !== 'dependency') return false;
   for (let cause = error.cause, depth = 0; cause instanceof Error && depth < 5; cause = cause.cause, depth++) {
-    if ('code' in cause && PASSING_ERROR.includes(String(cause.code))) return true;
+    if ('code' in cause && codes.includes(String(cause.code))) return true;
   }
   return false;
 }

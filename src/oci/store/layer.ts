@@ -4,7 +4,7 @@ import { ImagerError, withContext } from '../../errors.ts';
 import { tarIndexer } from '../../formats/tar/tar-index.ts';
 import type { Chunks, Hash, Platform as Machine, NewFile } from '../../platform/types.ts';
 import { checkDigest, finishDigest, sizeError } from '../digest-check.ts';
-import type { ImageSource } from '../image-source.ts';
+import type { BlobSource } from '../image-source.ts';
 import { type ImageLayer, UNPACK_LIMITS, type UnpackLimits, unpackLayer } from '../layer/layer.ts';
 import { decodeLayerIndex, encodeLayerIndex, INDEX_LIMIT, type LayerIndex } from '../layer/layer-index.ts';
 import {
@@ -53,7 +53,7 @@ export async function findLayer(
 export async function storeLayer(
   machine: Machine,
   paths: StorePaths,
-  source: ImageSource,
+  source: BlobSource,
   layer: ImageLayer,
   options: LayerOptions = {},
 ): Promise<void> {
@@ -133,7 +133,7 @@ function partPath(paths: StorePaths, digest: Digest): string {
 function remoteInput(
   { files }: Machine,
   paths: StorePaths,
-  source: ImageSource,
+  source: BlobSource,
   { descriptor }: ImageLayer,
   part: Part | undefined,
   { signal, onBytes }: LayerOptions,

@@ -2,7 +2,7 @@
 import { ImagerError } from '../../errors.ts';
 import type { Chunks } from '../../platform/types.ts';
 import { sizeError } from '../digest-check.ts';
-import type { Descriptor, ImageSource } from '../image-source.ts';
+import type { BlobSource, Descriptor } from '../image-source.ts';
 
 /** Breaks in a row without a byte in between before we give up; the source has tried again on its own before each. */
 const MAX_FRUITLESS = 2;
@@ -15,7 +15,7 @@ const MAX_BREAKS = 64;
  * Throws `dependency` when that does not help, `verification` when the source has more bytes than the descriptor says.
  */
 export async function* receive(
-  source: ImageSource,
+  source: BlobSource,
   descriptor: Pick<Descriptor, 'digest' | 'size'>,
   from: number,
   signal?: AbortSignal,
@@ -45,7 +45,7 @@ export async function* receive(
 
 /** One answer of the source, without what it sends again from before `position`. */
 async function* answer(
-  source: ImageSource,
+  source: BlobSource,
   descriptor: Pick<Descriptor, 'digest' | 'size'>,
   position: number,
   what: string,

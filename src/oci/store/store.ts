@@ -10,7 +10,7 @@ import { ImagerError, withContext } from '../../errors.ts';
 import type { Platform as Machine, Source } from '../../platform/types.ts';
 import type { Tree } from '../../tree/tree.ts';
 import { checkDigest, digestOf, readBlob } from '../digest-check.ts';
-import type { Descriptor, ImageSource, Platform } from '../image-source.ts';
+import type { BlobSource, Descriptor, ImageSource, Platform } from '../image-source.ts';
 import { flatten, type LayerContent } from '../layer/flatten.ts';
 import { type ImageLayer, layersOf } from '../layer/layer.ts';
 import type { LayerIndex } from '../layer/layer-index.ts';
@@ -259,7 +259,7 @@ async function recordUse(
 /** Several at once; the first failure stops the others, which leave what they have for the next time. */
 async function fetchLayers(
   opened: Opened,
-  source: ImageSource,
+  source: BlobSource,
   layers: readonly ImageLayer[],
   options: PullOptions,
 ): Promise<void> {
@@ -283,12 +283,7 @@ async function fetchLayers(
   if (failure !== undefined) throw withContext(source.label, failure);
 }
 
-async function ensureLayer(
-  opened: Opened,
-  source: ImageSource,
-  layer: ImageLayer,
-  options: PullOptions,
-): Promise<void> {
+async function ensureLayer(opened: Opened, source: BlobSource, layer: ImageLayer, options: PullOptions): Promise<void> {
   const { layersUnderWay } = opened;
   const { digest } = layer.descriptor;
   for (let other = layersUnderWay.get(digest); other !== undefined; other = layersUnderWay.get(digest)) {
@@ -307,7 +302,7 @@ async function ensureLayer(
 
 async function bringIn(
   { machine, paths }: Opened,
-  source: ImageSource,
+  source: BlobSource,
   layer: ImageLayer,
   { signal, onProgress }: PullOptions,
 ): Promise<void> {
@@ -361,9 +356,8 @@ function openLayer(
 }
 
 /** For layers that can only be made from what is here. */
-const NO_SOURCE: ImageSource = {
+const NO_SOURCE: BlobSource = {
   label: 'store',
-  manifest: async (identifier) => Promise.reject(new ImagerError('dependency', `${identifier}: not in the store`)),
   blob: async ({ digest }) => Promise.reject(new ImagerError('dependency', `${digest}: not in the store`)),
 };
 
