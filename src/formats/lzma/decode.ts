@@ -32,6 +32,7 @@ import {
   stateAfterShortRep,
   TOP_RANGE,
 } from './model.ts';
+import type { CoderState } from './parse.ts';
 
 /** More than any core image can be: GRUB refuses a kernel that ends above 416 KiB, and modules stay below a few MiB. */
 const MAX_SIZE: number = 64 << 20;
@@ -44,16 +45,23 @@ export function decodeLzma(stream: Uint8Array, size: number): Uint8Array {
   if (!Number.isSafeInteger(size) || size < 0 || size > MAX_SIZE) {
     throw invalid(`LZMA stream: ${size} bytes when unpacked, want 0..${MAX_SIZE}`);
   }
-  const decoder = new RangeDecoder(stream);
+  const decoder = new RangeDecoder(stream, freshProbabilities());
   const output = new Uint8Array(size);
-  const reps = new Int32Array(4);
-  let state = 0;
-  for (let position = 0; position < size; ) {
+  decodeSteps(decoder, { state: 0, reps: new Int32Array(4) }, output, 0);
+  decoder.finish();
+  return output;
+}
+
+/** Fills `output` from `start` on: what is before is the dictionary. Throws `invalid-input` where a step reaches out of it on either side. */
+export function decodeSteps(decoder: RangeDecoder, coder: CoderState, output: Uint8Array, start: number): void {
+  const { reps } = coder;
+  for (let position = start; position < output.length; ) {
+    const { state } = coder;
     const positionState = position % POSITION_STATES;
     if (decoder.bit(IS_MATCH + state * POSITION_STATES + positionState) === 0) {
       output[position] = decodeLiteral(decoder, output, position, state, reps[0]!);
       position++;
-      state = stateAfterLiteral(state);
+      coder.state = stateAfterLiteral(state);
       continue;
     }
     let length: number;
@@ -61,19 +69,17 @@ export function decodeLzma(stream: Uint8Array, size: number): Uint8Array {
       length = decodeLength(decoder, MATCH_LENGTH, positionState);
       reps.copyWithin(1, 0, 3);
       reps[0] = decodeDistance(decoder, length);
-      state = stateAfterMatch(state);
+      coder.state = stateAfterMatch(state);
     } else if (decodeRepIsShort(decoder, state, positionState, reps)) {
       length = 1;
-      state = stateAfterShortRep(state);
+      coder.state = stateAfterShortRep(state);
     } else {
       length = decodeLength(decoder, REP_LENGTH, positionState);
-      state = stateAfterRep(state);
+      coder.state = stateAfterRep(state);
     }
     copyMatch(output, position, length, reps[0]!);
     position += length;
   }
-  decoder.finish();
-  return output;
 }
 
 function copyMatch(output: Uint8Array, position: number, length: number, distance: number): void {
@@ -140,15 +146,17 @@ function decodeDistance(decoder: RangeDecoder, length: number): number {
 }
 
 /** The binary range decoder of LZMA. */
-class RangeDecoder {
+export class RangeDecoder {
   readonly #stream: Uint8Array;
-  readonly #probabilities: Uint16Array = freshProbabilities();
+  readonly #probabilities: Uint16Array;
   #position = 0;
   #range = 0xffffffff;
   #code = 0;
 
-  constructor(stream: Uint8Array) {
+  /** `probabilities` are changed by what is read. */
+  constructor(stream: Uint8Array, probabilities: Uint16Array) {
     this.#stream = stream;
+    this.#probabilities = probabilities;
     if (this.#next() !== 0) throw invalid('LZMA stream: begins with something else than a zero byte');
     for (let count = 0; count < 4; count++) this.#code = ((this.#code << 8) | this.#next()) >>> 0;
   }

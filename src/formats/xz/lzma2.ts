@@ -21,7 +21,7 @@ export const LZMA_RESET_ALL = 0xe0;
 export const LZMA_RESET_STATE = 0xc0;
 export const LZMA = 0x80;
 /** lc=3, lp=0, pb=2: those of `formats/lzma`. */
-const PROPERTIES = (2 * 5 + 0) * 9 + 3;
+export const PROPERTIES: number = (2 * 5 + 0) * 9 + 3;
 
 /** Ends a stream. */
 export const END_OF_CHUNKS: Bytes = ofMemory(Uint8Array.of(0));
