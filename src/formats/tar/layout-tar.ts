@@ -15,10 +15,15 @@ export interface TarOptions {
 
 /** The archive; the root directory itself has no entry. Throws `invalid-input` for a device number that does not fit. */
 export function layoutTar(tree: Tree, options: TarOptions = {}): Bytes {
+  return layoutTarEntries(tree.entries, options);
+}
+
+/** The same from entries whose order matters and whose parents need not be there. */
+export function layoutTarEntries(entries: readonly Entry[], options: TarOptions = {}): Bytes {
   const { directories = 'slash' } = options;
   const parts: Bytes[] = [];
   const firstNames = new Map<symbol, string>();
-  for (const entry of tree.entries) {
+  for (const entry of entries) {
     if (entry.path === '' || (entry.kind === 'directory' && directories === 'omit')) continue;
     const header = headerOf(entry, directories, firstNames);
     parts.push(ofMemory(encodeHeader(header)));
