@@ -58,16 +58,7 @@ export function registrySource(platform: Platform, name: RepositoryName, options
 
 /** For the sources of one build: what was found out about an endpoint for one image serves the next. */
 export function openRegistries(platform: Platform, options: RegistryOptions = {}): Registries {
-  const clock = options.clock ?? systemClock;
-  const session: SessionOptions = {
-    insecure: options.insecure === true,
-    tries: options.tries ?? DEFAULT_TRIES,
-    clock,
-    tokens: new TokenCache(clock),
-    stallTimeout: options.stallTimeout,
-    userAgent: options.userAgent ?? 'bootwright',
-    credential: credentialsOf(platform, options.credentials ?? {}),
-  };
+  const session = sessionOptionsOf(platform, options);
   const connections = new Map<string, Promise<Connection>>();
   const connect: Connect = async (endpoint, repository, signal) => {
     const { schemes, host, path } = endpoint;
@@ -76,6 +67,23 @@ export function openRegistries(platform: Platform, options: RegistryOptions = {}
     return openSession(platform, endpoint, repository, connection, session);
   };
   return { source: (name) => repositorySource(platform, name, options, session, connect) };
+}
+
+/** What was not said by its default; tokens and credentials are remembered as long as the result is used. */
+export function sessionOptionsOf(
+  platform: Platform,
+  options: Omit<RegistryOptions, 'mirrors' | 'report'>,
+): SessionOptions {
+  const clock = options.clock ?? systemClock;
+  return {
+    insecure: options.insecure === true,
+    tries: options.tries ?? DEFAULT_TRIES,
+    clock,
+    tokens: new TokenCache(clock),
+    stallTimeout: options.stallTimeout,
+    userAgent: options.userAgent ?? 'bootwright',
+    credential: credentialsOf(platform, options.credentials ?? {}),
+  };
 }
 
 type Connect = (endpoint: Endpoint, repository: string, signal?: AbortSignal) => Promise<Session>;

@@ -38,7 +38,7 @@ export function withRetry(send: Send, { tries, clock }: RetryOptions): Send {
       const pause = pauseAfter(attempt);
       try {
         const response = await send(request);
-        if (isLast || !PASSING_STATUS.includes(response.status)) return response;
+        if (isLast || !isPassingStatus(response.status)) return response;
         const wanted = retryAfter(response);
         if (wanted !== undefined && wanted > LONGEST_PAUSE) return response;
         await response.discard();
@@ -54,6 +54,11 @@ export function withRetry(send: Send, { tries, clock }: RetryOptions): Send {
 /** Milliseconds to wait after the given attempt, counted from 1. */
 export function pauseAfter(attempt: number): number {
   return FIRST_PAUSE * 3 ** (attempt - 1);
+}
+
+/** Whether a request that was answered so may be granted later. */
+export function isPassingStatus(status: number): boolean {
+  return PASSING_STATUS.includes(status);
 }
 
 /** Whether a failed exchange may succeed when repeated. */
