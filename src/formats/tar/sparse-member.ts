@@ -26,7 +26,7 @@ const NUMBER_WIDTH = 12;
 /** The archive. Zeros that `content` knows of are not in it. Throws `invalid-input` for a name that does not fit. */
 export function layoutSparseTar({ name, content, mode, mtime }: SparseMember): Bytes {
   const parts = storedParts(content);
-  const isSparse = parts.length !== 1 || parts[0]!.length < content.size;
+  const isSparse = parts[0]!.length < content.size;
   const stored = parts.reduce((sum, { length }) => sum + length, 0);
   const header = new Uint8Array(BLOCK_SIZE);
   putAscii(header, FIELDS.name[0], FIELDS.name[1] - 1, name);
@@ -49,7 +49,7 @@ export function layoutSparseTar({ name, content, mode, mtime }: SparseMember): B
   return padToMultiple(archive, RECORD_SIZE);
 }
 
-/** Everything that is not a hole, ascending. A file that ends in one has an empty part at its end. */
+/** Everything that is not a hole, ascending. Where there are holes, GNU tar has an empty part at the end, whatever comes before. */
 function storedParts(content: Bytes): SparsePart[] {
   const parts: { at: number; length: number }[] = [];
   for (const [index, extent] of content.extents.entries()) {
@@ -61,9 +61,8 @@ function storedParts(content: Bytes): SparsePart[] {
     if (last !== undefined && last.at + last.length >= at) last.length = end - last.at;
     else parts.push({ at, length: end - at });
   }
-  const last = parts.at(-1);
-  if (last === undefined || last.at + last.length < content.size) parts.push({ at: content.size, length: 0 });
-  return parts;
+  const isWhole = parts.length === 1 && parts[0]!.length === content.size;
+  return isWhole ? parts : [...parts, { at: content.size, length: 0 }];
 }
 
 /** Writes the map's start and the size into the header; gives the blocks with what did not fit there. */

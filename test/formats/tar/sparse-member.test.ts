@@ -52,9 +52,9 @@ const contents: Readonly<Record<string, Bytes>> = {
     zeros(9999),
   ]),
   'holes smaller than blocks': concat([ofSource(source, 0, 100), zeros(3000), ofSource(source, 0, 8000), zeros(9000)]),
-  'as many islands as fit the header': islands(4),
-  'one more': islands(5),
-  'a whole block more': islands(25),
+  'as many islands as fit the header': islands(3),
+  'one more': islands(4),
+  'a whole block more': islands(24),
   'three blocks more': islands(60),
   'offsets octal digits cannot hold': place(2 ** 35, [{ at: 2 ** 34, bytes: ofSource(source) }]),
 };
@@ -87,6 +87,17 @@ test('only a file with holes is a sparse one', async () => {
   assert.equal(await typeOf(contents.empty!), '0');
   assert.equal(await typeOf(contents['all hole']!), 'S');
   assert.equal(await typeOf(contents['a hole at the end']!), 'S');
+});
+
+test('the map ends at the end of the file, whether there is a hole or not', async () => {
+  for (const name of ['a hole at the end', 'a hole at the start'] as const) {
+    const content = contents[name]!;
+    // The second pair of the map in the header: where, and how much.
+    const [at, length] = Buffer.from(await read(archiveOf(content), 386 + 24, 24))
+      .toString('latin1')
+      .split('\0');
+    assert.deepEqual([Number.parseInt(at!, 8), Number.parseInt(length!, 8)], [content.size, 0]);
+  }
 });
 
 test('holes take no room, content is referred to', () => {
