@@ -7,16 +7,26 @@ const enough = found[0] > wanted[0] || (found[0] === wanted[0] && found[1] >= wa
 if (enough) {
   keepCompiled();
   collectEarly();
-  import(checkoutOrPackage()).then((cli) => cli.run(), refuse);
+  (isBundleCurrent() ? import('../dist/imager.js') : import('../src/cli/run.ts')).then((cli) => cli.run(), refuse);
 } else {
   void startUnderOwnNode();
 }
 
-/** A checkout runs its sources; an installed package, which Node does not strip types in, its compiled form. */
-function checkoutOrPackage() {
-  const { existsSync } = process.getBuiltinModule('node:fs');
-  const source = new URL('../src/cli/run.ts', import.meta.url);
-  return existsSync(source) ? source.href : new URL('../dist/cli/run.js', import.meta.url).href;
+/**
+ * The bundle that `npm ci` makes starts in a third of the time its sources take. A checkout runs it only while no source has another size or time than
+ * when it was made, so that nobody ever runs stale code; an installed package has nothing else.
+ */
+function isBundleCurrent() {
+  const { existsSync, readFileSync, statSync } = process.getBuiltinModule('node:fs');
+  const root = `${import.meta.dirname}/..`;
+  if (!existsSync(`${root}/src`)) return true;
+  if (!existsSync(`${root}/dist/imager.inputs`)) return false;
+  const inputs = readFileSync(`${root}/dist/imager.inputs`, 'utf8').split('\n');
+  return inputs.every((line) => {
+    const path = line.slice(line.indexOf(' ', line.indexOf(' ') + 1) + 1);
+    const found = statSync(`${root}/${path}`, { throwIfNoEntry: false });
+    return found !== undefined && line === `${found.size} ${found.mtimeMs} ${path}`;
+  });
 }
 
 /** A checkout in which npm was not run yet is the one thing to expect. */
