@@ -1,0 +1,186 @@
+/** What an image cache has to hold for a list of images: every document is fetched and checked before the first layer is. */
+import type { Digest } from '../bytes/units.ts';
+import { invalid, withContext } from '../errors.ts';
+import { checkDigest, digestOf, type Hasher, readBlob } from '../oci/digest-check.ts';
+import type { Descriptor, ImageSource, Platform, RawManifest } from '../oci/image-source.ts';
+import { type ImageManifest, MANIFEST_LIMIT, parseManifest } from '../oci/manifest.ts';
+import { formatReference, identifierOf, parseReference, type Reference } from '../oci/reference.ts';
+import { type ManifestReader, resolveImage } from '../oci/resolve.ts';
+import { digestPath, type RepositoryName, signatureTags, tagPath } from './names.ts';
+
+/** Gives the source of a repository; called once for each. */
+export type OpenRepository = (name: RepositoryName) => ImageSource;
+
+export interface CollectOptions {
+  /** What each image is wanted for; at least one. */
+  readonly platforms: readonly Platform[];
+  /** Also what cosign has signed of them, for nodes that verify images. */
+  readonly signatures: boolean;
+  readonly signal?: AbortSignal;
+  /** Called after each image. */
+  readonly onImage?: (done: number) => void;
+}
+
+export interface WantedBlob {
+  readonly descriptor: Pick<Descriptor, 'digest' | 'size'>;
+  readonly source: ImageSource;
+}
+
+/** The content of a cache. Paths are relative to it. */
+export interface CacheContents {
+  readonly blobs: ReadonlyMap<Digest, WantedBlob>;
+  /** Documents by digest: to be written after the blobs they name. */
+  readonly documents: ReadonlyMap<string, Uint8Array>;
+  /** Documents by tag: to be written last, so that a tag never leads to what is not there yet. */
+  readonly tags: ReadonlyMap<string, Uint8Array>;
+  readonly images: readonly CachedImage[];
+}
+
+/** One line of the list. */
+export interface CachedImage {
+  readonly reference: string;
+  /** Of what the reference names: an index or a manifest. */
+  readonly digest: Digest;
+  /** Whether cosign has signed it; absent when nobody asked. */
+  readonly signed?: boolean;
+}
+
+interface Collection {
+  readonly hasher: Hasher;
+  readonly blobs: Map<Digest, WantedBlob>;
+  readonly documents: Map<string, Uint8Array>;
+  readonly tags: Map<string, Uint8Array>;
+}
+
+/**
+ * Resolves every reference for every platform. Throws `invalid-input` for a list that is empty, a bad reference and a tag that is to stand for two
+ * images; `dependency` for what is not served or not there for a platform; `verification`.
+ */
+export async function collectImages(
+  hasher: Hasher,
+  open: OpenRepository,
+  references: readonly string[],
+  options: CollectOptions,
+): Promise<CacheContents> {
+  if (references.length === 0) throw invalid('image cache: no images, want at least one reference');
+  // All of them before anything is contacted: a typing error in the last line must not wait for the network.
+  const wanted = references.map((text) => ({ text, reference: parseReference(text) }));
+  const collection: Collection = { hasher, blobs: new Map(), documents: new Map(), tags: new Map() };
+  const sources = new Map<string, ImageSource>();
+  const images: CachedImage[] = [];
+  for (const { text, reference } of wanted) {
+    const key = `${reference.registry}/${reference.repository}`;
+    const source = sources.get(key) ?? open(reference);
+    sources.set(key, source);
+    try {
+      images.push(await collectImage(collection, source, reference, options));
+    } catch (error) {
+      throw withContext(`image ${text}`, error);
+    }
+    options.onImage?.(images.length);
+  }
+  return { ...collection, images };
+}
+
+async function collectImage(
+  collection: Collection,
+  source: ImageSource,
+  reference: Reference,
+  { platforms, signatures, signal }: CollectOptions,
+): Promise<CachedImage> {
+  const { hasher } = collection;
+  const reader = rememberingReader(hasher, source);
+  const options = signal === undefined ? {} : { signal };
+  let top: RawManifest | undefined;
+  for (const platform of platforms) {
+    // Asked by tag once: it may move between two platforms.
+    const identifier = top?.digest ?? identifierOf(reference);
+    const { documents, manifest } = await resolveImage(hasher, reader, identifier, platform, options);
+    top ??= documents[0]!;
+    for (const document of documents) addDocument(collection, reference, document);
+    addBlobs(collection, source, manifest);
+  }
+  if (reference.tag !== undefined) addTag(collection, reference, reference.tag, top!);
+  const image = { reference: formatReference(reference), digest: top!.digest };
+  if (!signatures) return image;
+  return { ...image, signed: await collectSignatures(collection, source, reference, top!.digest, signal) };
+}
+
+/** As upstream does: the first of the tags that is there, with everything below it. */
+async function collectSignatures(
+  collection: Collection,
+  source: ImageSource,
+  name: RepositoryName,
+  digest: Digest,
+  signal: AbortSignal | undefined,
+): Promise<boolean> {
+  for (const tag of signatureTags(digest)) {
+    const found = await source.findManifest(tag, signal);
+    if (found === undefined) continue;
+    checkDigest(digestOf(collection.hasher, found.raw), found.digest, `${source.label} ${tag}`);
+    await collectBelow(collection, source, name, found, signal);
+    addTag(collection, name, tag, found);
+    return true;
+  }
+  return false;
+}
+
+/** A signature's index has manifests below it, and those nothing but blobs. */
+async function collectBelow(
+  collection: Collection,
+  source: ImageSource,
+  name: RepositoryName,
+  raw: RawManifest,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const what = `${source.label} ${raw.digest}`;
+  const document = parseManifest(raw, what);
+  addDocument(collection, name, raw);
+  if (document.kind === 'manifest') {
+    addBlobs(collection, source, document);
+    return;
+  }
+  for (const { digest } of document.manifests) {
+    const child = await source.manifest(digest, signal);
+    checkDigest(digestOf(collection.hasher, child.raw), digest, what);
+    const manifest = parseManifest(child, `${source.label} ${digest}`);
+    if (manifest.kind === 'index') throw invalid(`${what}: signatures in an index within an index`);
+    addDocument(collection, name, child);
+    addBlobs(collection, source, manifest);
+  }
+}
+
+function addDocument({ documents }: Collection, name: RepositoryName, { digest, raw }: RawManifest): void {
+  documents.set(digestPath(name, digest), raw);
+}
+
+function addTag({ tags, hasher }: Collection, name: RepositoryName, tag: string, { digest, raw }: RawManifest): void {
+  const path = tagPath(name, tag);
+  const before = tags.get(path);
+  const other = before === undefined ? digest : digestOf(hasher, before);
+  if (other !== digest) throw invalid(`tag ${tag} stands for ${digest} and, elsewhere in the list, for ${other}`);
+  tags.set(path, raw);
+}
+
+/** The same blob may be in any number of images. */
+function addBlobs({ blobs }: Collection, source: ImageSource, { config, layers }: ImageManifest): void {
+  for (const { digest, size } of [config, ...layers]) {
+    const known = blobs.get(digest)?.descriptor.size ?? size;
+    if (known !== size) throw invalid(`${source.label}: blob ${digest} has ${size} bytes here, elsewhere ${known}`);
+    if (!blobs.has(digest)) blobs.set(digest, { descriptor: { digest, size }, source });
+  }
+}
+
+/** Documents are asked for once, however many platforms look at them. */
+function rememberingReader(hasher: Hasher, source: ImageSource): ManifestReader {
+  const known = new Map<string, RawManifest>();
+  return {
+    label: source.label,
+    async manifest(identifier, signal) {
+      const found = known.get(identifier) ?? (await source.manifest(identifier, signal));
+      known.set(identifier, found).set(found.digest, found);
+      return found;
+    },
+    config: (descriptor, signal) => readBlob(hasher, source, descriptor, MANIFEST_LIMIT, signal),
+  };
+}
