@@ -6,9 +6,6 @@ import type { OutputKind } from '../profiles/profile.ts';
 import { acquireAssets, type PinnedInputs } from './acquire.ts';
 import type { Artifact } from './artifact.ts';
 import type { BuildInput } from './build-input.ts';
-import { compressContent } from './compress-content.ts';
-import { diskOf } from './disk.ts';
-import { isoOf } from './iso.ts';
 import type { Plan, PlanRequest } from './plan.ts';
 import { inspectedKernel, ukiOf } from './uki.ts';
 import type { Workplace } from './workplace.ts';
@@ -18,10 +15,11 @@ interface KindRow {
   readonly build: (input: BuildInput) => Bytes | Promise<Bytes>;
 }
 
+// Makers of large outputs are loaded when they are needed: their formats are a hundred files, 40 ms of every start.
 const KINDS = {
   // The two names are what UEFI firmware tells by how to start it; IANA's spelling of the first, with a dot, it does not know.
-  iso: { mediaType: 'application/vnd.efi-iso', build: isoOf },
-  image: { mediaType: 'application/octet-stream', build: diskOf },
+  iso: { mediaType: 'application/vnd.efi-iso', build: async (input) => (await import('./iso.ts')).isoOf(input) },
+  image: { mediaType: 'application/octet-stream', build: async (input) => (await import('./disk.ts')).diskOf(input) },
   uki: { mediaType: 'application/efi', build: async (input) => (await ukiOf(input)).bytes },
   kernel: { mediaType: 'application/octet-stream', build: kernelOf },
   initramfs: { mediaType: 'application/octet-stream', build: ({ assets }) => assets.file('initramfs') },
@@ -45,6 +43,7 @@ export async function build(workplace: Workplace, request: PlanRequest, plan: Pl
   const name = plan.outputs[0]!.path;
   if (plan.compression === undefined) return { name, mediaType, bytes };
   const content = { bytes, name: outputFileName(profile), epoch };
+  const { compressContent } = await import('./compress-content.ts');
   return { name, ...(await compressContent(workplace, content, plan.compression)) };
 }
 
