@@ -1,0 +1,139 @@
+/**
+ * Where the content of files goes: whole blocks one after the other, files smaller than a block together with others in a fragment block, blocks of zeros
+ * nowhere, and what was there before not again.
+ */
+
+import { blockRuns, isZero } from '../../bytes/blocks.ts';
+import type { Bytes } from '../../bytes/bytes.ts';
+import { joinMemory, putU64, structure, toHex } from '../../bytes/field.ts';
+import { digest, read } from '../../bytes/read.ts';
+import type { Hash } from '../../platform/types.ts';
+import type { DataWriter } from './data-writer.ts';
+import { identityOf } from './identity.ts';
+import type { FragmentPlace } from './inode.ts';
+
+/** As the inode of the file says it. */
+export interface PlacedContent {
+  /** Bytes. */
+  readonly size: number;
+  /** Of the first block in the image; 0 without one. */
+  start: number;
+  readonly blocks: Uint32Array;
+  readonly fragment: FragmentPlace | undefined;
+  /** Bytes of blocks that are zeros. */
+  sparse: number;
+}
+
+const FRAGMENT_ENTRY_SIZE = 16;
+
+/** Writes contents and remembers them. */
+export class Contents {
+  readonly #writer: DataWriter;
+  readonly #blockSize: number;
+  readonly #hash: () => Hash;
+  /** Sizes that several different contents may have: only there the bytes are looked at. */
+  readonly #sharedSizes: ReadonlySet<number>;
+  readonly #byIdentity = new Map<string, PlacedContent>();
+  readonly #byDigest = new Map<string, PlacedContent>();
+  readonly #fragments: Uint8Array[] = [];
+  /** Of the fragment block that is being filled. */
+  #pending: Uint8Array[] = [];
+  #pendingSize = 0;
+
+  /** `contents` are all that will be placed. */
+  constructor(writer: DataWriter, blockSize: number, hash: () => Hash, contents: Iterable<Bytes>) {
+    this.#writer = writer;
+    this.#blockSize = blockSize;
+    this.#hash = hash;
+    this.#sharedSizes = sharedSizes(contents);
+  }
+
+  /** Sizes and positions are complete once `finish` has returned. */
+  async place(content: Bytes): Promise<PlacedContent> {
+    const identity = identityOf(content);
+    const same = identity === undefined ? undefined : this.#byIdentity.get(identity);
+    if (same !== undefined) return same;
+    const placed = await this.#placeByContent(content);
+    if (identity !== undefined) this.#byIdentity.set(identity, placed);
+    return placed;
+  }
+
+  async #placeByContent(content: Bytes): Promise<PlacedContent> {
+    if (!this.#sharedSizes.has(content.size)) return this.#write(content);
+    const key = `${content.size} ${toHex(await digest(content, this.#hash()))}`;
+    const known = this.#byDigest.get(key);
+    if (known !== undefined) return known;
+    const placed = await this.#write(content);
+    this.#byDigest.set(key, placed);
+    return placed;
+  }
+
+  async #write(content: Bytes): Promise<PlacedContent> {
+    if (content.size === 0) return { size: 0, start: 0, blocks: new Uint32Array(0), fragment: undefined, sparse: 0 };
+    return content.size < this.#blockSize ? this.#writeFragment(content) : this.#writeBlocks(content);
+  }
+
+  async #writeFragment(content: Bytes): Promise<PlacedContent> {
+    const { size } = content;
+    if (this.#pendingSize + size > this.#blockSize) await this.#flush();
+    const fragment = { index: this.#fragments.length, offset: this.#pendingSize };
+    this.#pendingSize += size;
+    this.#pending.push(await read(content));
+    return { size, start: 0, blocks: new Uint32Array(0), fragment, sparse: 0 };
+  }
+
+  async #flush(): Promise<void> {
+    const { data: entry, view } = structure(FRAGMENT_ENTRY_SIZE);
+    this.#fragments.push(entry);
+    const block = joinMemory(this.#pending);
+    this.#pending = [];
+    this.#pendingSize = 0;
+    await this.#writer.push(block, (position, sizeField) => {
+      putU64(view, 0, position, true);
+      view.setUint32(8, sizeField, true);
+    });
+  }
+
+  async #writeBlocks(content: Bytes): Promise<PlacedContent> {
+    const { size } = content;
+    const blockSize = this.#blockSize;
+    const count = Math.ceil(size / blockSize);
+    const placed: PlacedContent = { size, start: 0, blocks: new Uint32Array(count), fragment: undefined, sparse: size };
+    let isFirst = true;
+    // Blocks that the extents show to be zeros are in no run.
+    for (const run of blockRuns(content, blockSize)) {
+      for (let index = run.first; index < run.first + run.count; index++) {
+        const at = index * blockSize;
+        const data = await read(content, at, Math.min(blockSize, size - at));
+        if (isZero(data)) continue;
+        placed.sparse -= data.length;
+        const begins = isFirst;
+        isFirst = false;
+        await this.#writer.push(data, (position, sizeField) => {
+          if (begins) placed.start = position;
+          placed.blocks[index] = sizeField;
+        });
+      }
+    }
+    return placed;
+  }
+
+  /** Waits for all that is under way; gives the entries of the fragment table. */
+  async finish(): Promise<readonly Uint8Array[]> {
+    if (this.#pendingSize > 0) await this.#flush();
+    await this.#writer.settle();
+    return this.#fragments;
+  }
+}
+
+/** Content that is known to be the same counts once. */
+function sharedSizes(contents: Iterable<Bytes>): Set<number> {
+  const seen = new Map<number, string | undefined>();
+  const shared = new Set<number>();
+  for (const content of contents) {
+    const identity = identityOf(content);
+    if (!seen.has(content.size)) seen.set(content.size, identity);
+    else if (identity === undefined || seen.get(content.size) !== identity) shared.add(content.size);
+  }
+  return shared;
+}
