@@ -87,7 +87,7 @@ async function* through(
       throw error;
     }
   };
-  const source = Readable.from(watched(), { objectMode: true });
+  const source = Readable.from(watched(), { objectMode: true, highWaterMark: 1 });
   pipeline(source, transform, () => undefined);
   try {
     for await (const chunk of transform) {

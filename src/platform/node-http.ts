@@ -1,31 +1,36 @@
 import { Readable } from 'node:stream';
+import { getCACertificates } from 'node:tls';
 import type { Dispatcher } from 'undici';
 import { ImagerError } from '../errors.ts';
+import { type ProxyChoice, proxyChoice } from './proxy.ts';
 import type { Chunks, HttpRequest, HttpResponse } from './types.ts';
 
 /** Talos gives a pull 90 s without a byte before it calls it stalled. */
 const STALL_TIMEOUT = 90_000;
 const CONNECT_TIMEOUT = 15_000;
 
-/** HTTP over undici: connections pooled per TLS setting, proxies from the environment, redirects left to the caller. */
+/** HTTP over undici: connections pooled per TLS setting and proxy, proxies from the environment, redirects left to the caller. */
 export class NodeHttp {
-  readonly #environment: Readonly<Record<string, string | undefined>>;
+  readonly #proxyFor: ProxyChoice;
   readonly #agents = new Map<string, Promise<Dispatcher>>();
 
   constructor(environment: Readonly<Record<string, string | undefined>>) {
-    this.#environment = environment;
+    this.#proxyFor = proxyChoice(environment);
   }
 
   async exchange(request: HttpRequest): Promise<HttpResponse> {
     const timeout = request.stallTimeout ?? STALL_TIMEOUT;
     const where = hostOf(request.url);
     try {
-      const { request: send } = await import('undici');
-      const answer = await send(request.url, {
+      const url = new URL(request.url);
+      const agent = await this.#agent(request, this.#proxyFor(url));
+      const { default: send } = await import('undici/lib/api/api-request.js');
+      const answer = await send.call(agent, {
+        origin: url.origin,
+        path: `${url.pathname}${url.search}`,
         method: request.method,
         headers: { ...request.headers },
         body: bodyOf(request.body),
-        dispatcher: await this.#agent(request),
         headersTimeout: timeout,
         bodyTimeout: timeout,
         ...(request.signal === undefined ? {} : { signal: request.signal }),
@@ -52,36 +57,39 @@ export class NodeHttp {
     await Promise.all(agents.map(async (agent) => (await agent).destroy()));
   }
 
-  #agent(request: HttpRequest): Promise<Dispatcher> {
-    const key = `${request.insecureTls === true} ${request.ca ?? ''}`;
+  #agent({ insecureTls, ca, clientCertificate }: HttpRequest, proxy: URL | undefined): Promise<Dispatcher> {
+    const key = JSON.stringify([proxy?.href, insecureTls, ca, clientCertificate]);
     const known = this.#agents.get(key);
     if (known !== undefined) return known;
-    const connect = {
+    const connect: ConnectOptions = {
       timeout: CONNECT_TIMEOUT,
-      rejectUnauthorized: request.insecureTls !== true,
-      ...(request.ca === undefined ? {} : { ca: request.ca }),
+      rejectUnauthorized: insecureTls !== true,
+      ...(ca === undefined ? {} : { ca: [...getCACertificates('default'), ca] }),
+      ...(clientCertificate === undefined ? {} : { cert: clientCertificate.certificate, key: clientCertificate.key }),
     };
-    const agent = this.#makeAgent(connect);
+    const agent = makeAgent(connect, proxy);
     this.#agents.set(key, agent);
     return agent;
   }
+}
 
-  /** The library is loaded with the first request: it costs more than building an image of what is here does. */
-  async #makeAgent(connect: { timeout: number; rejectUnauthorized: boolean; ca?: string }): Promise<Dispatcher> {
-    const { Agent, EnvHttpProxyAgent } = await import('undici');
-    const setting = (name: string): string | undefined =>
-      this.#environment[name] ?? this.#environment[name.toUpperCase()];
-    const [httpProxy, httpsProxy, noProxy] = [setting('http_proxy'), setting('https_proxy'), setting('no_proxy')];
-    if (httpProxy === undefined && httpsProxy === undefined) return new Agent({ connect });
-    return new EnvHttpProxyAgent({
-      connect,
-      requestTls: connect,
-      // Empty, not absent: for an absent one undici looks into the environment of the process itself.
-      httpProxy: httpProxy ?? '',
-      httpsProxy: httpsProxy ?? '',
-      noProxy: noProxy ?? '',
-    });
+interface ConnectOptions {
+  readonly timeout: number;
+  readonly rejectUnauthorized: boolean;
+  readonly ca?: string[];
+  readonly cert?: string;
+  readonly key?: string;
+}
+
+/** The library is loaded with the first request: it costs more than building an image of what is here does. */
+async function makeAgent(connect: ConnectOptions, proxy: URL | undefined): Promise<Dispatcher> {
+  if (proxy === undefined) {
+    const { default: Agent } = await import('undici/lib/dispatcher/agent.js');
+    return new Agent({ connect });
   }
+  // Of the entry, because it is the entry that gives dispatchers the method tunnels are made with.
+  const { ProxyAgent } = await import('undici');
+  return new ProxyAgent({ uri: proxy.href, connect, requestTls: connect });
 }
 
 function bodyOf(body: HttpRequest['body']): Uint8Array | Readable | null {

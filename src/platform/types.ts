@@ -116,6 +116,12 @@ export interface NativeLzma2 {
   unxz(input: Chunks, signal?: AbortSignal): Chunks;
 }
 
+/** PEM, the certificate with its chain. */
+export interface ClientCertificate {
+  readonly certificate: string;
+  readonly key: string;
+}
+
 export interface HttpRequest {
   readonly method: 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
   readonly url: string;
@@ -123,8 +129,10 @@ export interface HttpRequest {
   readonly body?: Uint8Array | Chunks;
   /** Do not check the TLS certificate: only for registries the user marked insecure. */
   readonly insecureTls?: boolean;
-  /** PEM bundle in place of the system's roots. */
+  /** PEM certificates of authorities that are trusted besides the usual ones. */
   readonly ca?: string;
+  /** Shown to a server that asks who is there. */
+  readonly clientCertificate?: ClientCertificate;
   /** Milliseconds without a byte before the request fails. */
   readonly stallTimeout?: number;
   readonly signal?: AbortSignal;
