@@ -13,7 +13,7 @@ export const DEFAULT_TRIES = 3;
 /** Milliseconds before the second try; each further one waits three times as long. */
 const FIRST_PAUSE = 1000;
 /** A server that wants us gone for longer gets its answer reported instead. */
-const LONGEST_PAUSE = 60_000;
+export const LONGEST_PAUSE = 60_000;
 const PASSING_STATUS: readonly number[] = [408, 429, 499, 500, 502, 503, 504, 522];
 /**
  * Connections that broke or went silent, and a resolver that is busy. Not among them: refused, unknown host, no connection
@@ -83,7 +83,7 @@ function hasCode(error: unknown, codes: readonly string[]): boolean {
  * Milliseconds the server asks us to wait, from `Retry-After`: seconds, or a date, which is compared with the answer's own
  * `Date` so that the two clocks need not agree.
  */
-function retryAfter(response: HttpResponse): number | undefined {
+export function retryAfter(response: HttpResponse): number | undefined {
   const text = headerOf(response, 'retry-after')?.trim() ?? '';
   if (/^\d{1,9}$/.test(text)) return Number(text) * 1000;
   const milliseconds = Date.parse(text) - Date.parse(headerOf(response, 'date') ?? '');
