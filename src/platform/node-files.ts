@@ -1,39 +1,32 @@
-import { constants, type Stats } from 'node:fs';
-import {
-  type FileHandle,
-  lstat,
-  mkdir,
-  open,
-  readdir,
-  readFile,
-  readlink,
-  rename,
-  rm,
-  stat,
-  statfs,
-  utimes,
-} from 'node:fs/promises';
+import fs, { type BigIntStats, type Stats } from 'node:fs';
 import { dirname } from 'node:path';
 import { ImagerError, invalid } from '../errors.ts';
 import type { FileInfo, FileKind, Files, NewFile, Source } from './types.ts';
 
-/** Open handles kept for reading; an image seldom has ranges in more files, and 1024 is a usual process limit. */
+/**
+ * What only looks at or changes names is asked synchronously, and so is content up to this size: that takes microseconds, and a turn through the
+ * thread pool twenty times as long. Bytes.
+ */
+const AT_ONCE = 64 << 10;
+
+/** Open files kept for reading; an image seldom has ranges in more files, and 1024 is a usual process limit. */
 const POOL_SIZE = 64;
 
-interface PooledHandle {
-  readonly handle: Promise<FileHandle>;
-  /** Reads under way: a handle with readers is not closed. */
+interface PooledFile {
+  readonly descriptor: number;
+  /** Reads under way: a file with readers is not closed. */
   readers: number;
 }
 
 export class NodeFiles implements Files {
   /** Least recently used first. */
-  readonly #pool = new Map<string, PooledHandle>();
+  readonly #pool = new Map<string, PooledFile>();
+  #poolSize = POOL_SIZE;
 
   async source(path: string): Promise<Source> {
-    const stats = await attempt(path, () => stat(path, { bigint: true }));
+    const stats = attempt(path, () => fs.statSync(path, { bigint: true }));
     if (!stats.isFile()) throw new ImagerError('io', `${path}: want a regular file`);
-    const identity = `${stats.dev}:${stats.ino}:${stats.size}:${stats.mtimeNs}`;
+    const identity = identityOf(stats);
     const size = Number(stats.size);
     return {
       key: identity,
@@ -44,44 +37,53 @@ export class NodeFiles implements Files {
   }
 
   async info(path: string, options: { readonly noFollow?: boolean } = {}): Promise<FileInfo | undefined> {
-    try {
-      return infoOf(await (options.noFollow === true ? lstat(path) : stat(path)));
-    } catch (error) {
-      if (isCode(error, 'ENOENT', 'ENOTDIR')) return undefined;
-      throw ioError(path, error);
-    }
+    const look = options.noFollow === true ? fs.lstatSync : fs.statSync;
+    const stats = attempt(path, () => look(path, { throwIfNoEntry: false }));
+    return stats === undefined ? undefined : infoOf(stats);
   }
 
   async list(path: string): Promise<string[]> {
-    const names = await attempt(path, () => readdir(path, { encoding: 'buffer' }));
+    const names = attempt(path, () => fs.readdirSync(path, { encoding: 'buffer' }));
     return names.sort(Buffer.compare).map((name) => name.toString('utf8'));
   }
 
   async read(path: string, limit: number): Promise<Uint8Array> {
-    const size = (await attempt(path, () => stat(path))).size;
-    if (size > limit) throw invalid(`${path}: ${size} bytes, want at most ${limit}`);
-    const data = await attempt(path, () => readFile(path));
+    const stats = attempt(path, () => fs.statSync(path));
+    if (stats.size > limit) throw invalid(`${path}: ${stats.size} bytes, want at most ${limit}`);
+    // A pipe may have its reader wait.
+    const isSmall = stats.isFile() && stats.size <= AT_ONCE;
+    const data = isSmall
+      ? attempt(path, () => fs.readFileSync(path))
+      : await completed<Buffer>(path, (done) => fs.readFile(path, done));
     if (data.length > limit) throw invalid(`${path}: more than ${limit} bytes`);
     return new Uint8Array(data.buffer, data.byteOffset, data.length);
   }
 
-  readLink(path: string): Promise<string> {
-    return attempt(path, () => readlink(path));
+  async readLink(path: string): Promise<string> {
+    return attempt(path, () => fs.readlinkSync(path));
   }
 
   async create(path: string, mode = 0o644): Promise<NewFile> {
-    return newFile(path, await attempt(path, () => open(path, 'wx', mode)));
+    return newFile(
+      path,
+      attempt(path, () => fs.openSync(path, 'wx', mode)),
+    );
   }
 
   async append(path: string): Promise<NewFile> {
-    return newFile(path, await attempt(path, () => open(path, constants.O_WRONLY)));
+    return newFile(
+      path,
+      attempt(path, () => fs.openSync(path, fs.constants.O_WRONLY)),
+    );
   }
 
   async makeDirectory(path: string, mode = 0o755): Promise<void> {
     // Not Node's own recursion: it never ends where a parent refuses new entries with ENOENT, as below /proc.
     for (let refused = false; ; ) {
+      // Most are there already, and to ask is cheaper than to be refused.
+      if ((await this.info(path))?.kind === 'directory') return;
       try {
-        await mkdir(path, { mode });
+        fs.mkdirSync(path, { mode });
         return;
       } catch (error) {
         if (isCode(error, 'EEXIST') && (await this.info(path))?.kind === 'directory') return;
@@ -95,49 +97,49 @@ export class NodeFiles implements Files {
   }
 
   rename(from: string, to: string): Promise<void> {
-    return attempt(to, () => rename(from, to));
+    return completed(to, (done) => fs.rename(from, to, done));
   }
 
-  remove(path: string): Promise<void> {
-    return attempt(path, () => rm(path, { recursive: true, force: true }));
+  async remove(path: string): Promise<void> {
+    if (attempt(path, () => fs.lstatSync(path, { throwIfNoEntry: false })) === undefined) return;
+    await completed(path, (done) => fs.rm(path, { recursive: true, force: true }, done));
   }
 
   async syncDirectory(path: string): Promise<void> {
-    const handle = await attempt(path, () => open(path, 'r'));
+    const descriptor = attempt(path, () => fs.openSync(path, 'r'));
     try {
-      await attempt(path, () => handle.sync());
+      await completed(path, (done) => fs.fsync(descriptor, done));
     } finally {
-      await handle.close();
+      fs.closeSync(descriptor);
     }
   }
 
   async touch(path: string): Promise<void> {
     const now = new Date();
-    await attempt(path, () => utimes(path, now, now));
+    attempt(path, () => fs.utimesSync(path, now, now));
   }
 
   async freeSpace(path: string): Promise<number> {
-    const { bavail, bsize } = await attempt(path, () => statfs(path));
+    const { bavail, bsize } = await completed<fs.StatsFs>(path, (done) => fs.statfs(path, done));
     return bavail * bsize;
   }
 
+  /** Files with readers are closed behind the last one. */
   async close(): Promise<void> {
-    const handles = [...this.#pool.values()];
-    this.#pool.clear();
-    await Promise.all(handles.map(async ({ handle }) => (await handle.catch(() => undefined))?.close()));
+    this.#poolSize = 0;
+    this.#evict();
   }
 
   async #read(path: string, identity: string, position: number, into: Uint8Array): Promise<void> {
     const pooled = this.#acquire(path, identity);
     pooled.readers++;
     try {
-      const handle = await pooled.handle;
       for (let done = 0; done < into.length; ) {
-        const { bytesRead } = await attempt(path, () => handle.read(into, done, into.length - done, position + done));
-        if (bytesRead === 0) {
+        const count = await readSome(path, pooled.descriptor, into.subarray(done), position + done);
+        if (count === 0) {
           throw new ImagerError('io', `${path}: ends at ${position + done}, want ${into.length - done} more bytes`);
         }
-        done += bytesRead;
+        done += count;
       }
     } finally {
       pooled.readers--;
@@ -145,57 +147,55 @@ export class NodeFiles implements Files {
     }
   }
 
-  #acquire(path: string, identity: string): PooledHandle {
-    const known = this.#pool.get(identity);
-    if (known !== undefined) {
-      this.#pool.delete(identity);
-      this.#pool.set(identity, known);
-      return known;
-    }
-    const pooled: PooledHandle = { handle: openUnchanged(path, identity), readers: 0 };
-    pooled.handle.catch(() => this.#pool.delete(identity));
+  #acquire(path: string, identity: string): PooledFile {
+    const pooled = this.#pool.get(identity) ?? { descriptor: openUnchanged(path, identity), readers: 0 };
+    this.#pool.delete(identity);
     this.#pool.set(identity, pooled);
     return pooled;
   }
 
   #evict(): void {
-    for (const [identity, { handle, readers }] of this.#pool) {
-      if (this.#pool.size <= POOL_SIZE) return;
+    for (const [identity, { descriptor, readers }] of this.#pool) {
+      if (this.#pool.size <= this.#poolSize) return;
       if (readers > 0) continue;
       this.#pool.delete(identity);
-      handle.then(
-        (open) => open.close(),
-        () => undefined,
-      );
+      fs.closeSync(descriptor);
     }
   }
 }
 
 /** Opens `path` and checks that it is still the file its source was made of. */
-async function openUnchanged(path: string, identity: string): Promise<FileHandle> {
-  const handle = await attempt(path, () => open(path, 'r'));
-  const stats = await handle.stat({ bigint: true });
-  if (`${stats.dev}:${stats.ino}:${stats.size}:${stats.mtimeNs}` !== identity) {
-    await handle.close();
+function openUnchanged(path: string, identity: string): number {
+  const descriptor = attempt(path, () => fs.openSync(path, 'r'));
+  if (identityOf(fs.fstatSync(descriptor, { bigint: true })) !== identity) {
+    fs.closeSync(descriptor);
     throw new ImagerError('io', `${path}: changed while it was in use`);
   }
-  return handle;
+  return descriptor;
 }
 
-function newFile(path: string, handle: FileHandle): NewFile {
+function identityOf({ dev, ino, size, mtimeNs }: BigIntStats): string {
+  return `${dev}:${ino}:${size}:${mtimeNs}`;
+}
+
+async function readSome(path: string, descriptor: number, into: Uint8Array, position: number): Promise<number> {
+  if (into.length <= AT_ONCE) return attempt(path, () => fs.readSync(descriptor, into, 0, into.length, position));
+  return completed<number>(path, (done) => fs.read(descriptor, into, 0, into.length, position, done));
+}
+
+function newFile(path: string, descriptor: number): NewFile {
   return {
     path,
     async write(position, data) {
       for (let done = 0; done < data.length; ) {
-        const { bytesWritten } = await attempt(path, () =>
-          handle.write(data, done, data.length - done, position + done),
+        done += await completed<number>(path, (callback) =>
+          fs.write(descriptor, data, done, data.length - done, position + done, callback),
         );
-        done += bytesWritten;
       }
     },
-    truncate: (size) => attempt(path, () => handle.truncate(size)),
-    sync: () => attempt(path, () => handle.sync()),
-    close: () => attempt(path, () => handle.close()),
+    truncate: (size) => completed(path, (done) => fs.ftruncate(descriptor, size, done)),
+    sync: () => completed(path, (done) => fs.fsync(descriptor, done)),
+    close: () => completed(path, (done) => fs.close(descriptor, done)),
   };
 }
 
@@ -215,12 +215,22 @@ function kindOf(stats: Stats): FileKind {
   return stats.isSymbolicLink() ? 'symlink' : 'other';
 }
 
-async function attempt<T>(path: string, action: () => Promise<T>): Promise<T> {
+function attempt<T>(path: string, action: () => T): T {
   try {
-    return await action();
+    return action();
   } catch (error) {
     throw ioError(path, error);
   }
+}
+
+/** Node's callbacks as a promise; `node:fs/promises` takes longer to load than most of our calls together. */
+function completed<T = void>(
+  path: string,
+  start: (done: (error: Error | null, value?: T) => void) => void,
+): Promise<T> {
+  return new Promise((resolve, reject) => {
+    start((error, value) => (error === null ? resolve(value as T) : reject(ioError(path, error))));
+  });
 }
 
 const REASONS: Readonly<Record<string, string>> = {
