@@ -1,4 +1,4 @@
-/** The imager image: asked for where it is, or where nothing may be contacted found in the store. */
+/** The imager image, and others a build is made of: asked for where they are, or where nothing may be contacted found in the store. */
 import type { Digest } from '../bytes/units.ts';
 import { ImagerError } from '../errors.ts';
 import type { ImageSource } from '../oci/image-source.ts';
@@ -7,6 +7,7 @@ import { openLayout } from '../oci/local/layout.ts';
 import { formatReference, identifierOf, parseReference } from '../oci/reference.ts';
 import { hostsOf } from '../oci/registry/mirrors.ts';
 import { registrySource } from '../oci/registry/registry.ts';
+import type { PulledImage } from '../oci/store/store.ts';
 import type { Tree } from '../tree/tree.ts';
 import { type AssetSource, formatAssetSource } from './asset-source.ts';
 import { openWorkplaceStore, type Workplace } from './workplace.ts';
@@ -46,16 +47,27 @@ export async function resolveImagerImage(
   return found.manifestDigest;
 }
 
-/**
- * The image for the architecture, fetched where the store has it not. `pinned` is the manifest digest a plan decided on, whatever its name says by
- * now; without it the name decides. Throws as `Store.pull`, `dependency` offline, `verification` for an archive that changed since it was pinned.
- */
+/** As `pullImage`, only what the boot assets are taken from. */
 export async function pullImagerImage(
   workplace: Workplace,
   from: ImageAssetSource,
   architecture: string,
   pinned: Digest | undefined,
 ): Promise<ImagerImage> {
+  const { tree, manifestDigest } = await pullImage(workplace, from, architecture, pinned);
+  return { tree, digest: manifestDigest };
+}
+
+/**
+ * The image for the architecture, fetched where the store has it not. `pinned` is the manifest digest a plan decided on, whatever its name says by
+ * now; without it the name decides. Throws as `Store.pull`, `dependency` offline, `verification` for an archive that changed since it was pinned.
+ */
+export async function pullImage(
+  workplace: Workplace,
+  from: ImageAssetSource,
+  architecture: string,
+  pinned: Digest | undefined,
+): Promise<PulledImage> {
   const { onProgress } = workplace;
   const platform = { os: 'linux', architecture };
   const { source, identifier, referenceName } = await locate(workplace, from);
@@ -63,22 +75,24 @@ export async function pullImagerImage(
   if (source === undefined) {
     const found = await store.find(pinned ?? referenceName, platform);
     if (found === undefined) throw notInStore(pinned ?? referenceName, workplace.store);
-    return { tree: found.tree, digest: found.manifestDigest };
+    return found;
   }
   // What docker save writes has no manifests to ask for by digest: we make them up from what a name leads to.
   const asked = from.kind === 'docker-archive' ? identifier : (pinned ?? identifier);
-  const { tree, manifestDigest } = await store.pull(source, asked, {
+  const image = await store.pull(source, asked, {
     platform,
     referenceName,
     ...signalOf(workplace),
     ...(onProgress === undefined ? {} : { onProgress }),
   });
-  if (pinned !== undefined && manifestDigest !== pinned) {
-    throw new ImagerError('verification', `${referenceName}: manifest ${manifestDigest}, the plan wants ${pinned}`, {
-      hint: 'the image changed since it was planned: plan again',
-    });
+  if (pinned !== undefined && image.manifestDigest !== pinned) {
+    throw new ImagerError(
+      'verification',
+      `${referenceName}: manifest ${image.manifestDigest}, the plan wants ${pinned}`,
+      { hint: 'the image changed since it was planned: plan again' },
+    );
   }
-  return { tree, digest: manifestDigest };
+  return image;
 }
 
 interface LocatedImage {
