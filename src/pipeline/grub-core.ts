@@ -4,10 +4,10 @@ import type { GrubFiles } from './grub-files.ts';
 import { openWorkplaceStore, type Workplace } from './workplace.ts';
 
 /** Raised when a core image of the same modules comes out differently. */
-const CORE_REVISION = 1;
+const CORE_REVISION = 2;
 
 /**
- * A core image out of the store, where it is kept: composing takes a few tenths of a second, reading back a millisecond. Of a directory of the user's,
+ * A core image out of the store, where it is kept: composing takes a tenth of a second, reading back a millisecond. Of a directory of the user's,
  * which may change, nothing is kept.
  */
 export async function keptCore(

@@ -202,5 +202,6 @@ function sameCore(ours: Uint8Array, theirs: Uint8Array, options: { readonly cd: 
   const sectors = Math.ceil((left.decompressor.length + left.packed.length) / 512);
   assert.equal(left.diskBoot.readUInt16LE(0x1fc), sectors);
   assert.deepEqual(left.diskBoot.subarray(0x1fe), right.diskBoot.subarray(0x1fe));
-  assert.ok(left.packed.length <= right.packed.length * 1.05, `${left.packed.length} for ${right.packed.length} bytes`);
+  // Ours is chosen for speed: the first build of a GRUB waits for it.
+  assert.ok(left.packed.length <= right.packed.length * 1.08, `${left.packed.length} for ${right.packed.length} bytes`);
 }

@@ -32,7 +32,7 @@ import {
   stateAfterShortRep,
   TOP_RANGE,
 } from './model.ts';
-import type { CoderState } from './parse.ts';
+import type { CoderState } from './step.ts';
 
 /** More than any core image can be: GRUB refuses a kernel that ends above 416 KiB, and modules stay below a few MiB. */
 const MAX_SIZE: number = 64 << 20;

@@ -2,7 +2,7 @@
 import { ImagerError, invalid } from '../../errors.ts';
 import { decodeSteps, RangeDecoder } from '../lzma/decode.ts';
 import { freshProbabilities } from '../lzma/model.ts';
-import type { CoderState } from '../lzma/parse.ts';
+import type { CoderState } from '../lzma/step.ts';
 import { LZMA, LZMA_RESET_ALL, LZMA_RESET_STATE, PROPERTIES } from './lzma2.ts';
 
 /** Where the chunks end, behind their end marker, and what they unpack to: both bytes. */

@@ -1,10 +1,10 @@
 /** LZMA2 for what is worth compressing: quick choices of matches, the coding of `formats/lzma`. The same bytes on every machine. */
 import { joinMemory } from '../../bytes/field.ts';
 import { encodeStep } from '../lzma/encode.ts';
+import { GreedyParser } from '../lzma/greedy-parser.ts';
 import { freshProbabilities } from '../lzma/model.ts';
-import type { CoderState } from '../lzma/parse.ts';
 import { RangeEncoder } from '../lzma/range-encoder.ts';
-import { GreedyParser } from './greedy-parser.ts';
+import type { CoderState } from '../lzma/step.ts';
 import { LZMA, LZMA_RESET_ALL, LZMA_RESET_STATE, lzmaHeader, storedHeader } from './lzma2.ts';
 
 /** Content of a chunk, bytes: with one more match it still fits a stored chunk, should compression make it larger. */
@@ -15,7 +15,7 @@ const CHUNK = 0xf000;
  * places are looked at for each match. Never longer than the data by more than three bytes for each 60 KiB.
  */
 export function encodeLzma2(data: Uint8Array, depth: number): Uint8Array {
-  const parser = new GreedyParser(data, depth);
+  const parser = new GreedyParser(data, data.length, depth);
   const coder: CoderState = { state: 0, reps: new Int32Array(4) };
   const probabilities = freshProbabilities();
   const parts: Uint8Array[] = [];

@@ -6,8 +6,8 @@ import { type Bytes, concat, ofMemory, slice } from '../../bytes/bytes.ts';
 import { joinMemory } from '../../bytes/field.ts';
 import { encodeStep } from '../lzma/encode.ts';
 import { freshProbabilities, MAX_MATCH } from '../lzma/model.ts';
-import type { CoderState } from '../lzma/parse.ts';
 import { RangeEncoder } from '../lzma/range-encoder.ts';
+import type { CoderState } from '../lzma/step.ts';
 
 /** The sizes of a chunk count from 1: 16 bits for what is stored, compressed or not, 21 for what it unpacks to. */
 const MAX_STORED = 0x10000;
