@@ -51,13 +51,15 @@ const CONTAINERS = {
   '.xz': { mediaType: 'application/x-xz', compress: toXz },
   '.gz': {
     mediaType: 'application/gzip',
-    compress: (workplace, { bytes, name }, level) => toGzip(workplace, bytes, level, name),
+    compress: (workplace, { bytes, name }, level) => gzipContent(workplace, bytes, gzipPacker(workplace, level), name),
   },
   // Upstream's names: the archive gets none, the disk in it always this one.
   '.tar.gz': {
     mediaType: 'application/gzip',
-    compress: (workplace, { bytes, epoch }, level) =>
-      toGzip(workplace, layoutSparseTar({ name: 'disk.raw', content: bytes, mode: 0o644, mtime: epoch }), level),
+    compress: (workplace, { bytes, epoch }, level) => {
+      const archive = layoutSparseTar({ name: 'disk.raw', content: bytes, mode: 0o644, mtime: epoch });
+      return gzipContent(workplace, archive, gzipPacker(workplace, level));
+    },
   },
 } as const satisfies Record<CompressedFormat, Container>;
 
@@ -76,8 +78,12 @@ async function toZstd(workplace: Workplace, { bytes }: PlainContent, level: numb
   return layoutZstdFrame(parts);
 }
 
-async function toGzip(workplace: Workplace, bytes: Bytes, level: number, name?: string): Promise<Bytes> {
-  const packer = deflatePacker(workplace.platform.compression, level);
+function gzipPacker({ platform }: Workplace, level: number): Packer {
+  return deflatePacker(platform.compression, level);
+}
+
+/** One gzip member of pieces that `packer` makes raw deflate of. Throws as `compressContent`. */
+export async function gzipContent(workplace: Workplace, bytes: Bytes, packer: Packer, name?: string): Promise<Bytes> {
   const parts = await packSpans<MemberPart>(
     workplace,
     cutSegments(bytes),
