@@ -1,0 +1,59 @@
+/** What index files say of modules, read from the modules: several at once, so that all processors decompress. */
+import { ImagerError } from '../../errors.ts';
+import type { Compression } from '../../platform/types.ts';
+import { decompressModule } from './decompress.ts';
+import { type ModuleInfo, NO_INFO, parseModuleInfo } from './modinfo.ts';
+import { readModuleElf } from './module-elf.ts';
+import { type ModuleSymbols, readModuleSymbols } from './module-symbols.ts';
+import type { NamePool } from './name-pool.ts';
+import type { FoundModule } from './search.ts';
+
+export interface LoadedModule extends FoundModule, ModuleInfo, ModuleSymbols {
+  /** Why nothing is known of a module that is damaged. */
+  readonly damage?: string;
+}
+
+export interface LoadOptions {
+  /** Of one module, unpacked, bytes. */
+  readonly maxModuleSize: number;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Threads of Node's pool, and so what can be under way at once; the memory of as many modules. */
+const WORKERS = 4;
+
+/** In the same order. Damage is part of the result; throws what sources throw. */
+export async function loadModules(
+  modules: readonly FoundModule[],
+  compression: Compression,
+  pool: NamePool,
+  options: LoadOptions,
+): Promise<LoadedModule[]> {
+  const loaded = new Array<LoadedModule>(modules.length);
+  const queue = modules.entries();
+  const work = async (): Promise<void> => {
+    for (const [index, module] of queue) {
+      options.signal?.throwIfAborted();
+      loaded[index] = await loadModule(module, compression, pool, options.maxModuleSize);
+    }
+  };
+  await Promise.all(Array.from({ length: WORKERS }, work));
+  return loaded;
+}
+
+async function loadModule(
+  module: FoundModule,
+  compression: Compression,
+  pool: NamePool,
+  maxModuleSize: number,
+): Promise<LoadedModule> {
+  try {
+    const elf = await readModuleElf(await decompressModule(module.content, compression, maxModuleSize));
+    const symbols = await readModuleSymbols(elf, pool);
+    return { ...module, ...symbols, ...parseModuleInfo(await elf.section('.modinfo')) };
+  } catch (error) {
+    if (!(error instanceof ImagerError) || (error.code !== 'invalid-input' && error.code !== 'unsupported'))
+      throw error;
+    return { ...module, ...NO_INFO, exported: [], needed: [], damage: error.message };
+  }
+}
