@@ -7,6 +7,7 @@ import { encodeLzma2 } from '../formats/xz/encode.ts';
 import { blocksOfFrame, hostileFrames, type Opening, openSegment } from '../formats/zstd/segment.ts';
 import type { Compression } from '../platform/types.ts';
 import { seemsCompressed } from './sample.ts';
+import { LEADING_ZEROS } from './segments.ts';
 
 export interface Packer {
   /** Names the maker with all its bytes depend on, the content apart: part of the key under which results are kept. */
@@ -20,7 +21,7 @@ export interface Packer {
 }
 
 /** Raised when the same content gives other pieces. */
-const REVISION = 1;
+const REVISION = 2;
 
 export function deflatePacker(compression: Compression, level: number): Packer {
   return {
@@ -41,7 +42,7 @@ export function zstdPacker(compression: Compression, level: number): Packer {
       const compressed = async ({ length, blocks }: Opening): Promise<Bytes> =>
         concat([blocks, ofMemory(blocksOfFrame(await compression.zstdFrame(data.subarray(length), level)))]);
       const opening = openSegment(data);
-      if (opening !== undefined && opening.length * LEAST_REST <= data.length) return compressed(opening);
+      if (opening !== undefined && isShort(opening, data)) return compressed(opening);
       for (const distances of TRIED_OPENINGS) {
         const tried = openSegment(data, distances);
         const blocks = tried === undefined ? undefined : await compressed(tried);
@@ -52,8 +53,10 @@ export function zstdPacker(compression: Compression, level: number): Packer {
   };
 }
 
-/** An opening of up to 1/64 of the data costs less than to try without. */
-const LEAST_REST = 64;
+/** An opening costs less than to try without when it is 1/64 of the data, or what the zeros before a group of small things are enough for. */
+function isShort({ length }: Opening, data: Uint8Array): boolean {
+  return length <= LEADING_ZEROS || length * 64 <= data.length;
+}
 
 /** None, and one for data that begins with a run: most data has no use for the other offsets. */
 const TRIED_OPENINGS: readonly (readonly number[])[] = [[], [1]];
@@ -109,12 +112,14 @@ export interface Piece {
 /** Throws what reading and the encoder throw. */
 export async function packPiece(compression: Compression, packer: Packer, content: Bytes): Promise<Piece> {
   const { size: length } = content;
-  const isCompressed = await seemsCompressed(content);
-  if (isCompressed && !packer.needsCrc) return { length, crc: 0, packed: undefined };
+  const stored = (crc: number): Piece => ({ length, crc, packed: undefined });
+  // Where no CRC is wanted, content that is stored is never read here as a whole.
+  if (!packer.needsCrc && (await seemsCompressed(content))) return stored(0);
   const data = await read(content);
   const crc = packer.needsCrc ? compression.crc32(data) : 0;
-  const packed = isCompressed ? undefined : await packer.pack(data);
-  return { length, crc, packed: packed !== undefined && isWorthIt(packed.size, length) ? packed : undefined };
+  if (packer.needsCrc && (await seemsCompressed(ofMemory(data)))) return stored(crc);
+  const packed = await packer.pack(data);
+  return packed !== undefined && isWorthIt(packed.size, length) ? { length, crc, packed } : stored(crc);
 }
 
 /** Unpacking takes time on every machine that gets the image: 3 % is the least to gain. */

@@ -1,6 +1,6 @@
 /** Whether content is compressed already, by a look at some of it: names and magic numbers are not asked. */
-import { type Bytes, concat, slice } from '../bytes/bytes.ts';
-import { read } from '../bytes/read.ts';
+import type { Bytes } from '../bytes/bytes.ts';
+import { readInto } from '../bytes/read.ts';
 import { KIB } from '../bytes/units.ts';
 
 const WINDOW: number = 4 * KIB;
@@ -15,10 +15,12 @@ export async function seemsCompressed(content: Bytes): Promise<boolean> {
   const size = WINDOW * WINDOWS;
   if (content.size < size) return false;
   const stride = Math.floor(content.size / WINDOWS);
-  const windows = Array.from({ length: WINDOWS }, (_, index) =>
-    slice(content, index * stride, index * stride + WINDOW),
+  const sample = new Uint8Array(size);
+  await Promise.all(
+    Array.from({ length: WINDOWS }, (_, index) =>
+      readInto(content, index * stride, sample.subarray(index * WINDOW, (index + 1) * WINDOW)),
+    ),
   );
-  const sample = await read(concat(windows));
   const counts = new Uint32Array(256);
   for (let index = 0; index < sample.length; index++) counts[sample[index]!]!++;
   const sum = counts.reduce((total, count) => total + count * count, 0);

@@ -6,8 +6,10 @@ export type Segment =
   | { readonly kind: 'zeros'; readonly length: number }
   | { readonly kind: 'content'; readonly content: Bytes };
 
-/** Shorter runs of zeros are left to the compressor, together with what is around them. */
-const MIN_ZEROS: number = 4 * KIB;
+/** Shorter runs of zeros are left to the compressor, together with what is around them: a piece more takes longer. */
+const MIN_ZEROS: number = 64 * KIB;
+/** From a longer run a group takes as many along: zstd's segments begin with matches, which zeros are good for. */
+export const LEADING_ZEROS = 32;
 /** What comes in one piece of this size stands for itself: a kernel, a file system image. */
 const MIN_OWN: number = 256 * KIB;
 /** Smaller things side by side are compressed together, up to this size. */
@@ -25,10 +27,15 @@ export function cutSegments(bytes: Bytes): Segment[] {
     const at = bytes.starts[index]!;
     const isOwn = kind === 'zeros' ? length >= MIN_ZEROS : length >= MIN_OWN;
     if (isOwn || at + length - start > MAX_GROUP) closeGroup(at);
-    if (isOwn) closeGroup(at + length);
+    if (isOwn) closeGroup(at + length - (kind === 'zeros' && isGroupNext(bytes, index) ? LEADING_ZEROS : 0));
   }
   closeGroup(bytes.size);
   return segments;
+}
+
+function isGroupNext({ extents }: Bytes, index: number): boolean {
+  const next = extents[index + 1];
+  return next !== undefined && next.length < MIN_OWN;
 }
 
 function segmentOf(content: Bytes): Segment {
