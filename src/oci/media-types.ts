@@ -33,3 +33,10 @@ export function layerKind(mediaType: string): 'layer' | 'foreign' | 'unknown' {
   if (is(OCI_LAYER) || is(DOCKER_LAYER)) return 'layer';
   return FOREIGN_LAYERS.some(is) ? 'foreign' : 'unknown';
 }
+
+/** A layer's media type in OCI's words: Docker's mean the same bytes, but do not belong into OCI's manifests. */
+export function inOciWords(mediaType: string): string {
+  if (!mediaType.startsWith(DOCKER_LAYER)) return mediaType;
+  const compression = mediaType.slice(DOCKER_LAYER.length);
+  return `${OCI_LAYER}${compression.replace('.', '+')}`;
+}

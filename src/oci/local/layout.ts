@@ -11,7 +11,8 @@ import { INDEX_TYPES, MANIFEST_TYPES, OCI_INDEX } from '../media-types.ts';
 import { isDigest } from '../resolve.ts';
 import { referrersInLayout } from './layout-referrers.ts';
 
-const REF_NAME = 'org.opencontainers.image.ref.name';
+/** The annotation of an index entry that names it. */
+export const REF_NAME = 'org.opencontainers.image.ref.name';
 
 /** `undefined` when there is no file at the path. */
 export type OpenFile = (path: string) => Promise<Bytes | undefined>;

@@ -10,14 +10,10 @@ import { endpointsOf } from './mirrors.ts';
 import { type BlobOutcome, type PushBlobOptions, pushBlob } from './push-blob.ts';
 import type { PushContext } from './push-context.ts';
 import { pushManifest } from './push-manifest.ts';
-import { type RegistryOptions, type RepositoryName, sessionOptionsOf } from './registry.ts';
+import type { PushTarget } from './push-target.ts';
+import { type RegistryOptions, sessionOptionsOf } from './registry.ts';
 import { openSession, ping, type Session } from './session.ts';
 import { stopIfAborted } from './transport.ts';
-
-/** Where to. Without a tag the images are there by digest alone: to be signed, say, before anybody sees them. */
-export interface PushTarget extends RepositoryName {
-  readonly tag: string | undefined;
-}
 
 export interface PushOptions extends Omit<RegistryOptions, 'mirrors' | 'report'> {
   readonly signal?: AbortSignal;
