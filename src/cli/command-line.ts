@@ -2,6 +2,7 @@
 import { Argument, Command, CommanderError, Option } from 'commander';
 import { ImagerError } from '../errors.ts';
 import { FLAGS, type Flag, type FlagValues, GROUP_TITLES, RETIRED_FLAGS } from './flags.ts';
+import { addVerify, type VerifyFlags } from './verify-flags.ts';
 
 /** How a plan is shown. */
 export type PlanView = 'text' | 'json' | 'yaml' | 'hosts';
@@ -33,6 +34,7 @@ export type Invocation =
       readonly olderThan: number;
     }
   | { readonly command: 'doctor'; readonly store: string | undefined; readonly json: boolean }
+  | { readonly command: 'verify'; readonly flags: VerifyFlags }
   /** Everything is said already: help, version, a completion script. */
   | { readonly command: 'answered' };
 
@@ -99,6 +101,7 @@ function buildProgram(texts: Texts, found: Found): Command {
   addPlan(program, texts, found);
   addPxe(program, texts, found);
   addStore(program, found);
+  addVerify(program, (flags) => found({ command: 'verify', flags }));
   addDoctor(program, found);
   // The real one is attached by `complete`; this entry makes the help list it without loading the library.
   if (texts.complete === undefined) {

@@ -41,6 +41,8 @@ async function runInvocation(invocation: Invocation, io: Io): Promise<number> {
     case 'store verify':
     case 'store prune':
       return (await import('./store-command.ts')).runStore(invocation, io);
+    case 'verify':
+      return (await import('./verify-command.ts')).runVerify(invocation.flags, io);
     case 'doctor':
       return (await import('./doctor.ts')).runDoctor(invocation, io);
   }
