@@ -23,24 +23,22 @@ export function volumeSeed(uuid: Uint8Array): number {
   return checksum(START, uuid);
 }
 
-/** What the checksums of an inode begin with, and those of the blocks that belong to it. */
-export function inodeSeed(volume: number, inode: number, generation = 0): number {
-  const { data, view } = structure(8);
-  view.setUint32(0, inode, true);
-  view.setUint32(4, generation, true);
-  return checksum(volume, data);
-}
+/** One for all numbers: there is one per inode, and many inodes. */
+const NUMBER = structure(8);
 
 /** `seed` after a 32-bit number. */
 export function after32(seed: number, value: number): number {
-  const { data, view } = structure(4);
-  view.setUint32(0, value, true);
-  return checksum(seed, data);
+  NUMBER.view.setUint32(0, value, true);
+  return checksum(seed, NUMBER.data.subarray(0, 4));
 }
 
 /** `seed` after a 64-bit number. */
 export function after64(seed: number, value: number): number {
-  const { data, view } = structure(8);
-  putU64(view, 0, value, true);
-  return checksum(seed, data);
+  putU64(NUMBER.view, 0, value, true);
+  return checksum(seed, NUMBER.data);
+}
+
+/** What the checksums of an inode begin with, and those of the blocks that belong to it. */
+export function inodeSeed(volume: number, inode: number, generation = 0): number {
+  return after32(after32(volume, inode), generation);
 }

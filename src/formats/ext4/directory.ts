@@ -1,5 +1,4 @@
 /** Directories: one block of entries, or a tree of hashes over several. */
-import { invalid } from '../../errors.ts';
 import { type DirectoryItem, dotItems, encodeDirectoryBlock, itemSize, TAIL_SIZE } from './directory-block.ts';
 import { encodeHashTree, type HashTreePlan, hashTreeBlocks, planHashTree } from './hash-tree.ts';
 
@@ -23,15 +22,14 @@ export interface DirectoryOptions {
   readonly leastBlocks: number;
 }
 
-/** Throws `invalid-input` for more entries than a directory can hold. */
-export function planDirectory(content: DirectoryContent, options: DirectoryOptions): DirectoryPlan {
+/** `undefined` for more entries than a directory can hold. */
+export function planDirectory(content: DirectoryContent, options: DirectoryOptions): DirectoryPlan | undefined {
   const { self, parent, items } = content;
   const { blockSize, hashSeed, leastBlocks } = options;
   const size = [...dotItems(self, parent), ...items].reduce((sum, item) => sum + itemSize(item), 0);
   if (size <= blockSize - TAIL_SIZE) return { form: 'linear', content, blocks: Math.max(1, leastBlocks) };
   const tree = planHashTree(items, blockSize, hashSeed);
-  if (tree === undefined) throw invalid(`ext4 directory of ${items.length} entries: more than it can hold`);
-  return { form: 'indexed', content, blocks: hashTreeBlocks(tree), tree };
+  return tree && { form: 'indexed', content, blocks: hashTreeBlocks(tree), tree };
 }
 
 /** All blocks in their order. `seed` is the inode's. */

@@ -97,7 +97,7 @@ function dimensions(blocks: number, blockSize: number, inodes: InodeCounts): Geo
   const groupBlocks = blockSize * 8; // as many as a bitmap of one block has bits
   const groupCount = Math.ceil((blocks - firstBlock) / groupBlocks);
   const inodesPerGroup = inodesOfGroup(inodes, groupCount, blockSize);
-  if (inodesPerGroup > blockSize * 8) return undefined;
+  if (inodesPerGroup === undefined) return undefined;
   const perBlock = blockSize / DESCRIPTOR_SIZE;
   const descriptorBlocks = Math.ceil(groupCount / perBlock);
   const grown = Math.min(MAXIMUM_BLOCKS, blocks * 1024) - firstBlock;
@@ -117,12 +117,16 @@ function dimensions(blocks: number, blockSize: number, inodes: InodeCounts): Geo
   };
 }
 
-/** Those that fill whole blocks, of them a multiple of 8 as a bitmap is made of bytes: rounded down where the least allows it. */
-function inodesOfGroup({ wanted, least }: InodeCounts, groupCount: number, blockSize: number): number {
+/**
+ * Those that fill whole blocks, of them a multiple of 8 as a bitmap is made of bytes: rounded down where the least allows it, and no more
+ * than a bitmap of one block has bits. mke2fs would make the groups smaller instead; that concerns volumes just above 128 MiB.
+ */
+function inodesOfGroup({ wanted, least }: InodeCounts, groupCount: number, blockSize: number): number | undefined {
   const perBlock = blockSize / INODE_SIZE;
   const filled = Math.ceil(Math.ceil(wanted / groupCount) / perBlock) * perBlock;
   const rounded = Math.max(filled - (filled % 8), 8);
-  return rounded * groupCount >= least ? rounded : rounded + 8;
+  const inodes = Math.min(rounded * groupCount >= least ? rounded : rounded + 8, blockSize * 8);
+  return inodes * groupCount >= least ? inodes : undefined;
 }
 
 /** Blocks, by the blocks of the volume. */

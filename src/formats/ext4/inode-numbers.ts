@@ -1,6 +1,6 @@
 /** Which inode an entry gets: those of fixed numbers apart, the next one in tree order. */
 import { invalid } from '../../errors.ts';
-import { type DirectoryEntry, type Entry, nameOf, parentOf, type Tree, treeOf } from '../../tree/tree.ts';
+import { type Entry, nameOf, parentOf, type Tree } from '../../tree/tree.ts';
 import type { DirectoryItem } from './directory-block.ts';
 import { INODE } from './inode.ts';
 
@@ -24,12 +24,11 @@ const MAXIMUM_NAME = 255;
 
 /** In the order of their numbers; the root is the first. Throws `invalid-input` for names that ext4 cannot hold. */
 export function assignInodes(tree: Tree, epoch: number): Node[] {
-  const whole = withLostAndFound(tree, epoch);
   const byPath = new Map<string, Node>();
   const shared = new Map<symbol, Node>();
   const nodes: Node[] = [];
   let next: number = INODE.orphans + 1;
-  for (const entry of whole.entries) {
+  for (const entry of withLostAndFound(tree, epoch)) {
     const parent = entry.path === '' ? undefined : byPath.get(parentOf(entry.path))!;
     const link = entry.kind === 'file' ? entry.inode : undefined;
     let node = link === undefined ? undefined : shared.get(link);
@@ -48,19 +47,14 @@ export function assignInodes(tree: Tree, epoch: number): Node[] {
   return nodes.sort((a, b) => a.number - b.number);
 }
 
-function withLostAndFound(tree: Tree, epoch: number): Tree {
-  const own = tree.byPath.get(LOST_AND_FOUND);
-  if (own?.kind === 'directory') return tree;
+/** All entries, each behind its directory. */
+function withLostAndFound({ entries, byPath }: Tree, epoch: number): readonly Entry[] {
+  const own = byPath.get(LOST_AND_FOUND);
+  if (own?.kind === 'directory') return entries;
   if (own !== undefined) throw invalid(`"${LOST_AND_FOUND}" is a ${own.kind}: want a directory on ext4`);
-  const directory: DirectoryEntry = {
-    kind: 'directory',
-    path: LOST_AND_FOUND,
-    mode: 0o700,
-    uid: 0,
-    gid: 0,
-    mtime: epoch,
-  };
-  return treeOf([...tree.entries, directory]);
+  const [root, ...rest] = entries;
+  const common = { mode: 0o700, uid: 0, gid: 0, mtime: epoch } as const;
+  return [root!, { kind: 'directory', path: LOST_AND_FOUND, ...common }, ...rest];
 }
 
 function fixedNumber(path: string): number | undefined {

@@ -82,6 +82,11 @@ function planData({ number, parent, items, entry }: Node, { blockSize, hashSeed 
       const leastBlocks =
         number === INODE.lostAndFound ? Math.min(LOST_AND_FOUND_SIZE / blockSize, LOST_AND_FOUND_BLOCKS) : 1;
       const plan = planDirectory({ self: number, parent, items }, { blockSize, hashSeed, leastBlocks });
+      if (plan === undefined) {
+        throw invalid(
+          `directory "${entry.path}" of ${items.length} entries: want what two levels of hashes hold, on ext4`,
+        );
+      }
       return { kind: 'directory', plan };
     }
     case 'symlink':

@@ -33,14 +33,18 @@ export interface EncodedInodes {
   readonly journalRoot: Uint8Array;
 }
 
+/** Of fixed numbers, for quotas and other systems: nobody has them here. */
+const UNUSED = [3, 4, 5, 6, 9, 10];
+
 /** `seed` is the volume's, `made` when inodes were made and changed. */
 export function encodeInodes(placement: Placement, seed: number, made: Timestamp): EncodedInodes {
   const { geometry, inodes, journal, orphans, resizeBlock } = placement;
   const { blockSize } = geometry;
-  const byNumber = new Map<number, Uint8Array>();
+  const tables = emptyTables(placement);
+  const slotOf = (number: number): Uint8Array => slotIn(tables, number, geometry.inodesPerGroup);
   const blocks: VolumeBlock[] = [];
   const put = (number: number, fields: Omit<InodeFields, 'changed'>): void => {
-    byNumber.set(number, encodeInode({ ...fields, changed: made }, inodeSeed(seed, number)));
+    encodeInode(slotOf(number), { ...fields, changed: made }, inodeSeed(seed, number));
   };
   const hidden = { mode: MODE.file | 0o600, uid: 0, gid: 0, links: 1, modified: made, attributeBlock: 0 } as const;
   const putHidden = (number: number, placed: PlacedData): Uint8Array => {
@@ -57,10 +61,8 @@ export function encodeInodes(placement: Placement, seed: number, made: Timestamp
     return tree.root;
   };
 
-  for (let number = INODE.badBlocks; number < INODE.lostAndFound; number++) {
-    byNumber.set(number, encodeUnusedInode(inodeSeed(seed, number)));
-  }
-  byNumber.set(INODE.badBlocks, encodeBadBlocksInode(made, inodeSeed(seed, INODE.badBlocks)));
+  encodeBadBlocksInode(slotOf(INODE.badBlocks), made, inodeSeed(seed, INODE.badBlocks));
+  for (const number of UNUSED) encodeUnusedInode(slotOf(number), inodeSeed(seed, number));
   const resize = encodeResizeInode(geometry, resizeBlock);
   blocks.push(...resize.blocks);
   put(INODE.resize, {
@@ -79,7 +81,8 @@ export function encodeInodes(placement: Placement, seed: number, made: Timestamp
     blocks.push(...own);
   }
   const written = blocks.map(({ block, data }) => ({ at: block * blockSize, data }));
-  return { written: [...written, ...orphanTails(placement, seed), ...encodeTables(placement, byNumber)], journalRoot };
+  const tablePlaces = tables.map((data, group) => ({ at: placement.tables[group]!.inodeTable * blockSize, data }));
+  return { written: [...written, ...orphanTails(placement, seed), ...tablePlaces], journalRoot };
 }
 
 function orphanTails({ geometry, orphans }: Placement, seed: number): Written[] {
@@ -99,21 +102,20 @@ function blocksOf(extents: readonly Extent[]): number {
   return extents.reduce((sum, { count }) => sum + count, 0);
 }
 
-/** Of each group the start of its table, as far as inodes are in use. */
-function encodeTables(placement: Placement, byNumber: ReadonlyMap<number, Uint8Array>): Written[] {
-  const { geometry, tables } = placement;
-  const written: Written[] = [];
-  for (const [group, { inodeTable }] of tables.entries()) {
+/** Of each group with inodes in use the start of its table, as far as they are. */
+function emptyTables(placement: Placement): Uint8Array[] {
+  const tables: Uint8Array[] = [];
+  for (let group = 0; group < placement.tables.length; group++) {
     const used = inodesUsedIn(placement, group);
     if (used === 0) break;
-    const data = new Uint8Array(used * INODE_SIZE);
-    for (let index = 0; index < used; index++) {
-      const inode = byNumber.get(group * geometry.inodesPerGroup + index + 1)!;
-      data.set(inode, index * INODE_SIZE);
-    }
-    written.push({ at: inodeTable * geometry.blockSize, data });
+    tables.push(new Uint8Array(used * INODE_SIZE));
   }
-  return written;
+  return tables;
+}
+
+function slotIn(tables: readonly Uint8Array[], number: number, inodesPerGroup: number): Uint8Array {
+  const at = ((number - 1) % inodesPerGroup) * INODE_SIZE;
+  return tables[Math.floor((number - 1) / inodesPerGroup)]!.subarray(at, at + INODE_SIZE);
 }
 
 interface EncodedInode {

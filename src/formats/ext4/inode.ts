@@ -2,7 +2,7 @@
  * Inodes of 256 bytes: 128 as in ext2, 32 more, and room for extended attributes. Little-endian.
  * Source: Linux `Documentation/filesystems/ext4/inodes.rst`.
  */
-import { structure, viewOf } from '../../bytes/field.ts';
+import { viewOf } from '../../bytes/field.ts';
 import { checksum } from './checksum.ts';
 import { ROOT_SIZE } from './extent-tree.ts';
 import { INODE_SIZE } from './geometry.ts';
@@ -65,9 +65,9 @@ export interface InodeFields {
   readonly attributes: Uint8Array | undefined;
 }
 
-/** 256 bytes; `seed` is the inode's own. */
-export function encodeInode(fields: InodeFields, seed: number): Uint8Array {
-  const { data, view } = structure(INODE_SIZE);
+/** Fills `data`, 256 zero bytes; `seed` is the inode's own. */
+export function encodeInode(data: Uint8Array, fields: InodeFields, seed: number): void {
+  const view = viewOf(data);
   const { modified, changed } = fields;
   view.setUint16(0x00, fields.mode, true);
   view.setUint16(0x02, fields.uid & 0xffff, true);
@@ -95,22 +95,18 @@ export function encodeInode(fields: InodeFields, seed: number): Uint8Array {
   const sum = checksum(seed, data);
   view.setUint16(CHECKSUM_LOW, sum & 0xffff, true);
   view.setUint16(CHECKSUM_HIGH, sum >>> 16, true);
-  return data;
 }
 
 /** Inode 1 would list bad blocks. It is no file, and only has times; without fields behind the first 128 bytes half of its checksum has room. */
-export function encodeBadBlocksInode({ low }: Timestamp, seed: number): Uint8Array {
-  const { data, view } = structure(INODE_SIZE);
+export function encodeBadBlocksInode(data: Uint8Array, { low }: Timestamp, seed: number): void {
+  const view = viewOf(data);
   for (const at of [0x08, 0x0c, 0x10]) view.setUint32(at, low, true);
-  view.setUint16(CHECKSUM_LOW, checksum(seed, data) & 0xffff, true);
-  return data;
+  encodeUnusedInode(data, seed);
 }
 
-/** An inode that nobody uses, among those that are. */
-export function encodeUnusedInode(seed: number): Uint8Array {
-  const { data, view } = structure(INODE_SIZE);
-  view.setUint16(CHECKSUM_LOW, checksum(seed, data) & 0xffff, true);
-  return data;
+/** An inode that nobody uses, among those that are: but for its checksum it is zeros. */
+export function encodeUnusedInode(data: Uint8Array, seed: number): void {
+  viewOf(data).setUint16(CHECKSUM_LOW, checksum(seed, data) & 0xffff, true);
 }
 
 export interface DecodedInode {
