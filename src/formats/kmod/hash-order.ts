@@ -5,10 +5,9 @@
 
 /** By the `bucketCount` (a power of two) buckets of the table, and within one by bytes. The names must differ. */
 export function inHashOrder(names: readonly string[], bucketCount: number): string[] {
-  return names
-    .map((name) => ({ name, bucket: hashOf(name) & (bucketCount - 1) }))
-    .sort((a, b) => a.bucket - b.bucket || (a.name < b.name ? -1 : 1))
-    .map(({ name }) => name);
+  const buckets: string[][] = Array.from({ length: bucketCount }, () => []);
+  for (const name of names) buckets[hashOf(name) & (bucketCount - 1)]!.push(name);
+  return buckets.flatMap((bucket) => bucket.sort());
 }
 
 /** As a little-endian machine whose characters are signed computes it: kmod reads pairs of bytes in the order of its machine. */

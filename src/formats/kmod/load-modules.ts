@@ -5,6 +5,7 @@ import { decompressModule } from './decompress.ts';
 import { type ModuleInfo, NO_INFO, parseModuleInfo } from './modinfo.ts';
 import { readModuleElf } from './module-elf.ts';
 import { type ModuleSymbols, readModuleSymbols } from './module-symbols.ts';
+import { ModuleWindow, moduleBuffer } from './module-window.ts';
 import type { NamePool } from './name-pool.ts';
 import type { FoundModule } from './search.ts';
 
@@ -32,23 +33,28 @@ export async function loadModules(
   const loaded = new Array<LoadedModule>(modules.length);
   const queue = modules.entries();
   const work = async (): Promise<void> => {
+    const reader: Reader = { compression, pool, maxModuleSize: options.maxModuleSize, buffer: moduleBuffer() };
     for (const [index, module] of queue) {
       options.signal?.throwIfAborted();
-      loaded[index] = await loadModule(module, compression, pool, options.maxModuleSize);
+      loaded[index] = await loadModule(module, reader);
     }
   };
   await Promise.all(Array.from({ length: WORKERS }, work));
   return loaded;
 }
 
-async function loadModule(
-  module: FoundModule,
-  compression: Compression,
-  pool: NamePool,
-  maxModuleSize: number,
-): Promise<LoadedModule> {
+interface Reader {
+  readonly compression: Compression;
+  readonly pool: NamePool;
+  readonly maxModuleSize: number;
+  readonly buffer: Uint8Array;
+}
+
+async function loadModule(module: FoundModule, reader: Reader): Promise<LoadedModule> {
+  const { compression, pool, maxModuleSize, buffer } = reader;
   try {
-    const elf = await readModuleElf(await decompressModule(module.content, compression, maxModuleSize));
+    const packed = new ModuleWindow(module.content, buffer);
+    const elf = await readModuleElf(await decompressModule(packed, compression, maxModuleSize));
     const symbols = await readModuleSymbols(elf, pool);
     return { ...module, ...symbols, ...parseModuleInfo(await elf.section('.modinfo')) };
   } catch (error) {

@@ -2,10 +2,9 @@
  * A kernel module as ELF file of either class and byte order, read as libkmod reads it: sections by name, the first of a name that lies
  * inside the file. Only what is asked for is read. Sources: System V ABI chapter 4 (gABI); kmod, libkmod/libkmod-elf.c.
  */
-import type { Bytes } from '../../bytes/bytes.ts';
 import { viewOf } from '../../bytes/field.ts';
-import { memoryAt, read } from '../../bytes/read.ts';
 import { invalid } from '../../errors.ts';
+import type { ModuleWindow } from './module-window.ts';
 
 export type SectionName = '.modinfo' | '.symtab' | '.strtab' | '__ksymtab_strings' | '__versions';
 
@@ -20,46 +19,44 @@ export interface ModuleElf {
   section(name: SectionName): Promise<Uint8Array | undefined>;
 }
 
-/** A module up to this size is read at once: another read costs more than the bytes between. */
-const READ_AT_ONCE: number = 256 << 10;
+/** The names of symbols and of sections lie before the section table, which ends a file but for its signature. Bytes. */
+const TAIL: number = 128 << 10;
 
 /** Throws `invalid-input` when this is no ELF file with a section table inside it. */
-export async function readModuleElf(content: Bytes): Promise<ModuleElf> {
-  if (content.size < 17) throw invalid(`${content.size} bytes: not an ELF file`);
-  const whole = content.size > READ_AT_ONCE ? memoryAt(content, 0, content.size) : await read(content);
-  const part = async (offset: number, size: number): Promise<Uint8Array> =>
-    whole?.subarray(offset, offset + size) ?? read(content, offset, size);
-
-  const identification = await part(0, 16);
+export async function readModuleElf(module: ModuleWindow): Promise<ModuleElf> {
+  if (module.size < 17) throw invalid(`${module.size} bytes: not an ELF file`);
+  const identification = await module.at(0, 16);
   if (viewOf(identification).getUint32(0) !== 0x7f454c46) throw invalid('not an ELF file');
   const [bits, isLittleEndian] = [BITS[identification[4]!], BYTE_ORDERS[identification[5]!]];
   if (bits === undefined || isLittleEndian === undefined) {
     throw invalid(`ELF class ${identification[4]} and byte order ${identification[5]}: want 1 or 2 of each`);
   }
   const headerSize = bits === 32 ? 52 : 64;
-  if (content.size <= headerSize)
-    throw invalid(`${content.size} bytes, want more than the ELF header of ${headerSize}`);
-  const header = viewOf(await part(0, headerSize));
+  if (module.size <= headerSize) throw invalid(`${module.size} bytes, want more than the ELF header of ${headerSize}`);
+  const header = viewOf(await module.at(0, headerSize));
   const table = bits === 32 ? header.getUint32(32, isLittleEndian) : safeU64(header, 40, isLittleEndian);
   const [entrySize, count, namesIndex] = [-6, -4, -2].map((at) => header.getUint16(headerSize + at, isLittleEndian));
   const wantedSize = bits === 32 ? 40 : 64;
   if (entrySize !== wantedSize) throw invalid(`section headers of ${entrySize} bytes, want ${wantedSize}`);
-  if (table + count! * entrySize > content.size)
-    throw invalid(`section table at ${table} passes the end at ${content.size}`);
+  if (table + count! * entrySize > module.size)
+    throw invalid(`section table at ${table} passes the end at ${module.size}`);
 
-  const sections = decodeSections(viewOf(await part(table, count! * entrySize)), bits, isLittleEndian);
-  const names = sections[namesIndex!];
+  const tableSize = count! * entrySize;
+  const tail = Math.max(headerSize, table - TAIL);
+  if (table >= tail) await module.at(tail, table + tableSize - tail);
+  const sections = { view: viewOf(await module.at(table, tableSize)), bits, isLittleEndian };
+  const namesSection = namesIndex! < count! ? sectionAt(sections, namesIndex!) : undefined;
   if (
     namesIndex === 0 ||
-    names === undefined ||
-    names.nameOffset >= names.size ||
-    names.offset + names.size > content.size
+    namesSection === undefined ||
+    namesSection.nameOffset >= namesSection.size ||
+    !isInside(namesSection, module.size)
   ) {
     throw invalid(`names of sections in section ${namesIndex} of ${count}: not there`);
   }
-  const nameData = await part(names.offset, names.size);
-  if (nameData[names.size - 1] !== 0) throw invalid('names of sections do not end with NUL');
-  const found = findSections(sections, nameData, content.size);
+  const names = await module.at(namesSection.offset, namesSection.size);
+  if (names.at(-1) !== 0) throw invalid('names of sections do not end with NUL');
+  const found = findSections(sections, names, module.size);
   return {
     bits,
     isLittleEndian,
@@ -67,7 +64,7 @@ export async function readModuleElf(content: Bytes): Promise<ModuleElf> {
     section: async (name) => {
       const section = found.get(name);
       // As libkmod has it, a section at offset 0 is one that was not found.
-      return section === undefined || section.offset === 0 ? undefined : part(section.offset, section.size);
+      return section === undefined || section.offset === 0 ? undefined : module.at(section.offset, section.size);
     },
   };
 }
@@ -81,24 +78,27 @@ interface Section {
   readonly size: number;
 }
 
-function decodeSections(view: DataView, bits: 32 | 64, isLittleEndian: boolean): Section[] {
-  const entrySize = bits === 32 ? 40 : 64;
-  return Array.from({ length: view.byteLength / entrySize }, (_, index) => {
-    const at = index * entrySize;
-    const nameOffset = view.getUint32(at, isLittleEndian);
-    if (bits === 64) {
-      return {
-        nameOffset,
-        offset: safeU64(view, at + 24, isLittleEndian),
-        size: safeU64(view, at + 32, isLittleEndian),
-      };
-    }
+interface SectionTable {
+  readonly view: DataView;
+  readonly bits: 32 | 64;
+  readonly isLittleEndian: boolean;
+}
+
+function sectionAt({ view, bits, isLittleEndian }: SectionTable, index: number): Section {
+  const at = index * (bits === 32 ? 40 : 64);
+  const nameOffset = view.getUint32(at, isLittleEndian);
+  if (bits === 32) {
     return {
       nameOffset,
       offset: view.getUint32(at + 16, isLittleEndian),
       size: view.getUint32(at + 20, isLittleEndian),
     };
-  });
+  }
+  return { nameOffset, offset: safeU64(view, at + 24, isLittleEndian), size: safeU64(view, at + 32, isLittleEndian) };
+}
+
+function isInside({ offset, size }: Section, fileSize: number): boolean {
+  return offset + size <= fileSize;
 }
 
 /** A number past every file's end where it is not exact: sections are checked against that. */
@@ -108,12 +108,13 @@ function safeU64(view: DataView, at: number, isLittleEndian: boolean): number {
   return high * 2 ** 32 + low;
 }
 
-function findSections(sections: readonly Section[], names: Uint8Array, fileSize: number): Map<SectionName, Section> {
+function findSections(table: SectionTable, names: Uint8Array, fileSize: number): Map<SectionName, Section> {
   const found = new Map<SectionName, Section>();
-  for (const section of sections.slice(1)) {
-    if (section.offset + section.size > fileSize) continue;
+  const count = table.view.byteLength / (table.bits === 32 ? 40 : 64);
+  for (let index = 1; index < count && found.size < SECTION_NAMES.length; index++) {
+    const section = sectionAt(table, index);
     const name = SECTION_NAMES.find((wanted) => isNameAt(names, section.nameOffset, wanted));
-    if (name !== undefined && !found.has(name)) found.set(name, section);
+    if (name !== undefined && !found.has(name) && isInside(section, fileSize)) found.set(name, section);
   }
   return found;
 }

@@ -118,9 +118,7 @@ function ownersOf(modules: readonly LoadedModule[], names: number): Int32Array {
 }
 
 function dependencyFiles(modules: readonly LoadedModule[], owners: Int32Array, traits: Traits): Record<string, Bytes> {
-  const direct = modules.map(({ needed }) =>
-    [...new Set(needed.map((name) => owners[name]!))].filter((owner) => owner >= 0),
-  );
+  const direct = directDependencies(modules, owners);
   const allOf = sortDependencies(
     direct,
     modules.map(({ name }) => name),
@@ -134,6 +132,21 @@ function dependencyFiles(modules: readonly LoadedModule[], owners: Int32Array, t
     index.add(name, line, number);
   }
   return { 'modules.dep': text.toBytes(), 'modules.dep.bin': ofMemory(index.encode(traits.nodeOrder)) };
+}
+
+/** Each owner once, in the order of the symbols that are needed first. */
+function directDependencies(modules: readonly LoadedModule[], owners: Int32Array): number[][] {
+  const marks = new Int32Array(modules.length).fill(-1);
+  return modules.map(({ needed }, number) => {
+    const found: number[] = [];
+    for (const name of needed) {
+      const owner = owners[name]!;
+      if (owner < 0 || marks[owner] === number) continue;
+      marks[owner] = number;
+      found.push(owner);
+    }
+    return found;
+  });
 }
 
 function aliasFiles(modules: readonly LoadedModule[], traits: Traits, warnings: string[]): Record<string, Bytes> {

@@ -19,6 +19,7 @@ export function moduleNameOf(path: string): string {
 /** Dashes as underscores, but for those in brackets. `undefined` where brackets are not in pairs. */
 export function normalizeAlias(alias: string): string | undefined {
   const text = alias.slice(0, MAX_TEXT);
+  if (!text.includes('[') && !text.includes(']')) return text.replaceAll('-', '_');
   let normal = '';
   for (let at = 0; at < text.length; at++) {
     const character = text[at]!;

@@ -1,40 +1,34 @@
 /** What a module exports and what it needs of others. Source: kmod, libkmod/libkmod-elf.c, whose decisions these are. */
 import { viewOf } from '../../bytes/field.ts';
-import { invalid } from '../../errors.ts';
 import type { ModuleElf } from './module-elf.ts';
 import type { NamePool } from './name-pool.ts';
 
 export interface ModuleSymbols {
   /** Numbers of names, in the order of the module; the last of several modules that export one counts. */
   readonly exported: readonly number[];
-  /** In the order of the module, each once. Without the dot that 64-bit PowerPC puts before functions. */
+  /** In the order of the module. Without the dot that 64-bit PowerPC puts before functions. */
   readonly needed: readonly number[];
 }
 
 const CRC_PREFIX = '__crc_';
-/** Longer ones are refused; Linux stops at 512 (KSYM_NAME_LEN). */
-const MAX_NAME = 1024;
 
 /**
  * Exported are the names with a `__crc_` symbol, or where there is none all strings of `__ksymtab_strings`, name spaces among them. Needed are
- * undefined symbols, then what else `__versions` lists. Throws `invalid-input` for endless names only: where a table makes no sense libkmod
+ * undefined symbols, then what else `__versions` lists. Throws `invalid-input` for endless names and too many: where a table makes no sense libkmod
  * does without it.
  */
 export async function readModuleSymbols(elf: ModuleElf, pool: NamePool): Promise<ModuleSymbols> {
   const table = await elf.section('.symtab');
   const strings = await elf.section('.strtab');
   const symbols = table === undefined || strings === undefined ? undefined : scanSymbols(elf, table, strings);
-  const names = new Names(pool);
   const exported =
     strings === undefined || symbols === undefined || symbols.crcs.length === 0
-      ? exportedStrings(await elf.section('__ksymtab_strings'), names)
-      : symbols.crcs.map((at) => names.at(strings, at + CRC_PREFIX.length));
+      ? exportedStrings(await elf.section('__ksymtab_strings'), pool)
+      : symbols.crcs.map((at) => pool.add(strings, at + CRC_PREFIX.length));
   if (strings === undefined || symbols?.undefinedNames === undefined) return { exported, needed: [] };
-  const needed = new Set(symbols.undefinedNames.map((at) => names.neededAt(strings, at)));
-  const versions = versionNames(elf, await elf.section('__versions'), names);
+  const versions = versionNames(elf, await elf.section('__versions'), pool);
   if (versions === undefined) return { exported, needed: [] };
-  for (const name of versions) needed.add(name);
-  return { exported, needed: [...needed] };
+  return { exported, needed: [...symbols.undefinedNames.map((at) => addNeeded(pool, strings, at)), ...versions] };
 }
 
 interface SymbolPlaces {
@@ -84,33 +78,17 @@ function isCrc(strings: Uint8Array, at: number): boolean {
 
 const DOT = 0x2e;
 
-class Names {
-  readonly #pool: NamePool;
-
-  constructor(pool: NamePool) {
-    this.#pool = pool;
-  }
-
-  /** The name that ends at the first NUL, or with the data. */
-  at(data: Uint8Array, start: number): number {
-    let end = start;
-    while (end < data.length && data[end] !== 0) end++;
-    if (end - start > MAX_NAME) throw invalid(`a symbol's name of ${end - start} bytes, want at most ${MAX_NAME}`);
-    return this.#pool.add(data, start, end);
-  }
-
-  neededAt(data: Uint8Array, start: number): number {
-    return this.at(data, data[start] === DOT ? start + 1 : start);
-  }
+function addNeeded(pool: NamePool, data: Uint8Array, start: number): number {
+  return pool.add(data, data[start] === DOT ? start + 1 : start);
 }
 
 /** All strings; none where the section does not end with one. */
-function exportedStrings(section: Uint8Array | undefined, names: Names): number[] {
+function exportedStrings(section: Uint8Array | undefined, pool: NamePool): number[] {
   if (section === undefined || section.at(-1) !== 0) return [];
   const found: number[] = [];
   for (let start = 0; start < section.length; ) {
     const end = section.indexOf(0, start);
-    if (end > start) found.push(names.at(section, start));
+    if (end > start) found.push(pool.add(section, start));
     start = end + 1;
   }
   return found;
@@ -120,14 +98,14 @@ function exportedStrings(section: Uint8Array | undefined, names: Names): number[
 const VERSION_SIZE = 64;
 
 /** None where the section is no whole number of entries; `undefined` where a name has no end, which makes libkmod drop all. */
-function versionNames(elf: ModuleElf, section: Uint8Array | undefined, names: Names): number[] | undefined {
+function versionNames(elf: ModuleElf, section: Uint8Array | undefined, pool: NamePool): number[] | undefined {
   if (section === undefined || section.length % VERSION_SIZE !== 0) return [];
   const found: number[] = [];
   for (let at = 0; at < section.length; at += VERSION_SIZE) {
     const start = at + elf.bits / 8;
     const end = section.indexOf(0, start);
     if (end < 0 || end >= at + VERSION_SIZE) return undefined;
-    found.push(names.neededAt(section, start));
+    found.push(addNeeded(pool, section, start));
   }
   return found;
 }

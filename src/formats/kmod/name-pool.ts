@@ -5,6 +5,9 @@ import { byteTextOf } from './byte-text.ts';
 /** All different names together, bytes: a hundred times those of a distribution's kernel. */
 const MAX_BYTES: number = 64 << 20;
 
+/** Longer ones are refused, bytes; Linux stops at 512 (KSYM_NAME_LEN). */
+const MAX_NAME = 1024;
+
 /** Numbers count from 0 in the order of first use. */
 export class NamePool {
   #bytes = new Uint8Array(1 << 16);
@@ -20,10 +23,18 @@ export class NamePool {
     return this.#count;
   }
 
-  /** The number of the name `data[start..end)`. Throws `invalid-input` when there are too many. */
-  add(data: Uint8Array, start: number, end: number): number {
+  /** The number of the name from `start` up to a NUL or the end of `data`. Throws `invalid-input` for endless names, and too many. */
+  add(data: Uint8Array, start: number): number {
+    let hash = HASH_START;
+    let end = start;
+    for (; end < data.length; end++) {
+      const byte = data[end]!;
+      if (byte === 0) break;
+      hash = Math.imul(hash ^ byte, HASH_FACTOR);
+    }
+    if (end - start > MAX_NAME) throw invalid(`a symbol's name of ${end - start} bytes, want at most ${MAX_NAME}`);
     const mask = this.#table.length - 1;
-    let slot = hashOf(data, start, end) & mask;
+    let slot = mixed(hash) & mask;
     for (let entry = this.#table[slot]!; entry !== 0; entry = this.#table[slot]!) {
       if (this.#isName(entry - 1, data, start, end)) return entry - 1;
       slot = (slot + 1) & mask;
@@ -64,7 +75,10 @@ export class NamePool {
     this.#table = new Int32Array(this.#table.length * 2);
     const mask = this.#table.length - 1;
     for (let number = 0; number < this.#count; number++) {
-      let slot = hashOf(this.#bytes, this.#starts[number]!, this.#starts[number + 1]!) & mask;
+      let hash = HASH_START;
+      const end = this.#starts[number + 1]!;
+      for (let at = this.#starts[number]!; at < end; at++) hash = Math.imul(hash ^ this.#bytes[at]!, HASH_FACTOR);
+      let slot = mixed(hash) & mask;
       while (this.#table[slot] !== 0) slot = (slot + 1) & mask;
       this.#table[slot] = number + 1;
     }
@@ -76,9 +90,11 @@ function grown<T extends Uint8Array | Int32Array>(old: T, wider: T): T {
   return wider;
 }
 
-/** FNV-1a, mixed once more because the table looks at the low bits. */
-function hashOf(data: Uint8Array, start: number, end: number): number {
-  let hash = 0x811c9dc5 | 0;
-  for (let index = start; index < end; index++) hash = Math.imul(hash ^ data[index]!, 0x01000193);
+/** FNV-1a. */
+const HASH_START = 0x811c9dc5 | 0;
+const HASH_FACTOR = 0x01000193;
+
+/** The table looks at the low bits. */
+function mixed(hash: number): number {
   return hash ^ (hash >>> 15);
 }
