@@ -17,9 +17,12 @@ const PIXELS_START: number = FILE_HEADER + INFO_HEADER + SHADES * 4;
 /** Each pixel is sampled at 4 x 4 points. */
 const SAMPLES = 4;
 
-/** Radii in samples from the centre of the picture. */
-const DOT_RADIUS = 72;
-const RING = { inner: 248, outer: 320 } as const;
+/** Circles around the centre, radii in samples: the dot and the ring are covered, what lies between them is not. */
+const CIRCLES = [
+  { radius: 72, covers: 1 },
+  { radius: 248, covers: -1 },
+  { radius: 320, covers: 1 },
+] as const;
 
 /** Of white, so that it does not glare: 0..255. */
 const BRIGHTEST = 0xd0;
@@ -49,39 +52,48 @@ function drawSplash(): Uint8Array {
     const level = Math.floor((shade * BRIGHTEST) / (SHADES - 1));
     data.fill(level, FILE_HEADER + INFO_HEADER + shade * 4, FILE_HEADER + INFO_HEADER + shade * 4 + 3);
   }
-  const quarter = drawQuarter();
-  const mirrored = (at: number): number => Math.min(at, SIDE - 1 - at);
-  const shade = (x: number, y: number): number => quarter[mirrored(y) * HALF + mirrored(x)]!;
-  for (let y = 0; y < SIDE; y++) {
-    for (let x = 0; x < SIDE; x += 2) {
-      data[PIXELS_START + (y * SIDE + x) / 2] = (shade(x, y) << 4) | shade(x + 1, y);
-    }
+  for (let y = 0; y < HALF; y++) {
+    const row = encodeRow(shadesOfRow(y));
+    data.set(row, PIXELS_START + (HALF - 1 - y) * row.length);
+    data.set(row, PIXELS_START + (HALF + y) * row.length);
   }
   return data;
 }
 
-/** Shades of the lower left quarter, row by row: the other three are its mirror images, and drawing takes a tenth of a build. */
-function drawQuarter(): Uint8Array {
-  const shades = new Uint8Array(HALF * HALF);
-  for (let y = 0; y < HALF; y++) {
-    for (let x = 0; x < HALF; x++) shades[y * HALF + x] = shadeAt(x, y);
+/** Two pixels a byte, the left one in the high bits; `shades` are those right of the centre, and the left half is their mirror image. */
+function encodeRow(shades: Uint8Array): Uint8Array {
+  const row = new Uint8Array(HALF);
+  for (let x = 0; x < HALF; x += 2) {
+    row[(HALF + x) / 2] = (shades[x]! << 4) | shades[x + 1]!;
+    row[(HALF - 2 - x) / 2] = (shades[x + 1]! << 4) | shades[x]!;
+  }
+  return row;
+}
+
+/** Shades of the pixels right of the centre, `y` rows away from it: how many of a pixel's samples are covered. */
+function shadesOfRow(y: number): Uint8Array {
+  // Each entry is the difference to the pixel before: a circle's line of samples then takes three steps, however long it is.
+  const differences = new Int8Array(HALF + 2);
+  for (let line = y * SAMPLES; line < (y + 1) * SAMPLES; line++) {
+    for (const { radius, covers } of CIRCLES) {
+      const width = samplesWithin(radius, line);
+      const whole = Math.floor(width / SAMPLES);
+      differences[0]! += covers * SAMPLES;
+      differences[whole]! -= covers * (SAMPLES - (width % SAMPLES));
+      differences[whole + 1]! -= covers * (width % SAMPLES);
+    }
+  }
+  const shades = new Uint8Array(HALF);
+  for (let x = 0, covered = 0; x < HALF; x++) {
+    covered += differences[x]!;
+    shades[x] = Math.min(SHADES - 1, covered);
   }
   return shades;
 }
 
-/** How many of the samples of a pixel are covered, as a shade. */
-function shadeAt(x: number, y: number): number {
-  let covered = 0;
-  for (let sample = 0; sample < SAMPLES * SAMPLES; sample++) {
-    // Twice the distance to the centre, so that sample centres are whole numbers.
-    const dx = 2 * (x * SAMPLES + (sample % SAMPLES)) + 1 - SIDE * SAMPLES;
-    const dy = 2 * (y * SAMPLES + Math.floor(sample / SAMPLES)) + 1 - SIDE * SAMPLES;
-    if (isCovered(dx * dx + dy * dy)) covered++;
-  }
-  return Math.min(SHADES - 1, covered);
-}
-
-function isCovered(squaredDiameter: number): boolean {
-  const within = (radius: number): boolean => squaredDiameter <= 4 * radius * radius;
-  return within(DOT_RADIUS) || (within(RING.outer) && !within(RING.inner));
+/** Samples of the line `line` away from the centre that lie within the radius, on one side. Sample centres are at odd numbers of half samples. */
+function samplesWithin(radius: number, line: number): number {
+  const dy = 2 * line + 1;
+  const squared = 4 * radius * radius - dy * dy;
+  return squared < 1 ? 0 : Math.floor((Math.floor(Math.sqrt(squared)) + 1) / 2);
 }
