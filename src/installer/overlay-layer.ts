@@ -1,7 +1,7 @@
 /** The layer of an overlay: what its installer program puts onto the disk of the machine. Source: spec profiles-and-inputs 9.3. */
 import { ofText } from '../bytes/bytes.ts';
 import { ImagerError } from '../errors.ts';
-import { type Attributes, type Entry, resolve, subtree, type Tree, treeOf } from '../tree/tree.ts';
+import { type Attributes, type Entry, resolve, type Tree, treeOf } from '../tree/tree.ts';
 
 export interface OverlayParts {
   /** The overlay image for the target's architecture. */
@@ -23,9 +23,10 @@ export function overlayEntries({ tree, name, options, image }: OverlayParts): re
     ...(resolve(tree, `installers/${name}`)?.kind === 'file' ? [] : [`installers/${name}`]),
   ];
   if (missing.length > 0) throw new ImagerError('dependency', `overlay image ${image}: no ${missing.join(', no ')}`);
-  const artifacts = subtree(tree, resolve(tree, ARTIFACTS)!.path).entries.filter(({ path }) => path !== '');
+  const below = `${resolve(tree, ARTIFACTS)!.path}/`;
+  const artifacts = tree.entries.filter(({ path }) => path.startsWith(below));
   const entries = [
-    ...artifacts.map((entry) => copied(tree, entry, `overlay/${ARTIFACTS}/${entry.path}`)),
+    ...artifacts.map((entry) => copied(tree, entry, `overlay/${ARTIFACTS}/${entry.path.slice(below.length)}`)),
     copied(tree, resolve(tree, `installers/${name}`)!, 'overlay/installers/default'),
     { kind: 'file' as const, path: 'overlay/extra-options', content: ofText(options), ...owned(0o644) },
   ];
