@@ -26,6 +26,13 @@ export function loadLzma2(): NativeLzma2 | undefined {
       async *decode(chunks, dictionarySize) {
         yield* watched(lzma2.decompressStream(streamOf(chunks), { dictSize: dictionarySize }), 'LZMA2 chunks');
       },
+      async unxzAtOnce(stream) {
+        try {
+          return await xz.decompress(stream);
+        } catch (cause) {
+          throw damaged('xz stream', cause);
+        }
+      },
       async *unxz(input, signal) {
         let inputError: { readonly error: unknown } | undefined;
         const source = ReadableStream.from(
@@ -74,6 +81,10 @@ async function* watched(output: ReadableStream<Uint8Array>, what: string, signal
     }
   } catch (cause) {
     signal?.throwIfAborted();
-    throw invalid(`damaged ${what}: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
+    throw damaged(what, cause);
   }
+}
+
+function damaged(what: string, cause: unknown): Error {
+  return invalid(`damaged ${what}: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
 }

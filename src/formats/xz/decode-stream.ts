@@ -7,6 +7,7 @@ import { decodeLzma2, extentOfChunks } from './decode-lzma2.ts';
 
 const MAGIC = [0xfd, 0x37, 0x7a, 0x58, 0x5a, 0] as const;
 const STREAM_HEADER_SIZE = 12;
+const STREAM_FOOTER_SIZE = 12;
 const INDEX_INDICATOR = 0;
 const LZMA2_FILTER = 0x21;
 const HAS_PACKED_SIZE = 0x40;
@@ -24,6 +25,12 @@ const MAXIMUM_DICTIONARY = 0x8000000;
  */
 export async function decodeXz(data: Uint8Array, limit: number, native: NativeLzma2 | undefined): Promise<Uint8Array> {
   const check = decodeStreamHeader(data);
+  const size = native === undefined ? undefined : sizeOfOnlyStream(data, check, limit);
+  if (native !== undefined && size !== undefined) {
+    const content = await native.unxzAtOnce(data);
+    if (content.length !== size) throw invalid(`xz stream: ${content.length} bytes, want ${size}`);
+    return content;
+  }
   const parts: Uint8Array[] = [];
   let left = limit;
   let position = STREAM_HEADER_SIZE;
@@ -42,6 +49,24 @@ export async function decodeXz(data: Uint8Array, limit: number, native: NativeLz
     parts.push(content);
   }
   return parts.length === 1 ? parts[0]! : joinMemory(parts);
+}
+
+/** Bytes of the content, from the headers of its chunks; `undefined` where more than one stream with its index and footer is there. */
+function sizeOfOnlyStream(data: Uint8Array, check: number, limit: number): number | undefined {
+  let size = 0;
+  let position = STREAM_HEADER_SIZE;
+  while (byteAt(data, position) !== INDEX_INDICATOR) {
+    const header = decodeBlockHeader(data, position);
+    const chunks = extentOfChunks(data, header.end);
+    size += chunks.unpackedSize;
+    if (size > limit) throw invalid(`xz stream: more than ${limit} bytes`);
+    position = header.end + Math.ceil((chunks.end - header.end) / 4) * 4 + CHECK_SIZES[check]!;
+  }
+  const footer = data.length - STREAM_FOOTER_SIZE;
+  if (footer < position) return undefined;
+  // The footer's backward size counts units of four, less one.
+  const indexSize = (viewOf(data).getUint32(footer + 4, true) + 1) * 4;
+  return position + indexSize === footer ? size : undefined;
 }
 
 async function decodeChunks(
