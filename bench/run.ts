@@ -3,8 +3,30 @@ import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { FIGURES, type Row } from './figures.ts';
+import { qcow2Disk, rawDisk, zstdDisk } from './disk.ts';
+import { diskMemory } from './disk-memory.ts';
+import type { Figure, Row } from './figure.ts';
+import { isoMemory, warmIso } from './iso.ts';
 import { table } from './measure.ts';
+import { packedDisks } from './packed-disk.ts';
+import { coldPull } from './pull.ts';
+import { install, startUp } from './start-up.ts';
+import { volumes } from './volumes.ts';
+
+/** By the name that selects it. */
+const FIGURES: Readonly<Record<string, Figure>> = {
+  'warm-iso': warmIso,
+  memory: isoMemory,
+  'raw-disk': rawDisk,
+  'zstd-disk': zstdDisk,
+  'packed-disks': packedDisks,
+  qcow2: qcow2Disk,
+  'disk-memory': diskMemory,
+  volumes,
+  'cold-pull': coldPull,
+  'start-up': startUp,
+  install,
+};
 
 const names = Object.keys(FIGURES);
 const { values, positionals } = parseArgs({

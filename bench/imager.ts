@@ -1,0 +1,74 @@
+/** The imager as something to measure: what it is started with, what it builds of, what it leaves behind. */
+import { execFileSync } from 'node:child_process';
+import { readdirSync, rmSync, statfsSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import {
+  buildableArchitecture,
+  type LayerCompression,
+  type SyntheticAssets,
+  writeSyntheticAssets,
+} from '../test/support/synthetic-assets.ts';
+import { GIB, MIB } from './figure.ts';
+import type { Candidate } from './measure.ts';
+
+export const ROOT: string = fileURLToPath(new URL('..', import.meta.url));
+
+const ARCHITECTURE = buildableArchitecture();
+
+export interface AssetSizes {
+  readonly kernelSize: number;
+  readonly initramfsSize: number;
+  readonly compression: LayerCompression;
+}
+
+/** What Talos has: 96 MiB, incompressible, as its compressed kernel and zstd initramfs are. */
+export const REAL_SIZES: Omit<AssetSizes, 'compression'> = { kernelSize: 20 * MIB, initramfsSize: 76 * MIB };
+
+export function makeAssets(directory: string, sizes: AssetSizes): Promise<SyntheticAssets> {
+  return writeSyntheticAssets(join(directory, 'assets'), { ...sizes, architectures: [ARCHITECTURE] });
+}
+
+/** A build from `source` into `output`; the store is in `directory`. */
+export function buildArguments(
+  directory: string,
+  { profile, source, output }: { readonly profile: string; readonly source: string; readonly output: string },
+): string[] {
+  const inputs = ['--imager-image', source, '--store', join(directory, 'store')];
+  const target = ['--arch', ARCHITECTURE, '--talos-version', 'v1.13.0', '-o', output];
+  return [profile, ...inputs, ...target, '--quiet'];
+}
+
+/** The imager of this checkout. What it keeps between runs, its compiled code, is kept in `directory`. */
+export function imager(directory: string, ...args: readonly string[]): Candidate {
+  return {
+    command: [process.execPath, join(ROOT, 'bin/imager.js'), ...args],
+    environment: { XDG_CACHE_HOME: join(directory, 'cache') },
+  };
+}
+
+/** Removes `paths` and lets the disk finish what earlier runs left it to do, so that no run pays for another. */
+export function settle(...paths: readonly string[]): void {
+  for (const path of paths) rmSync(path, { recursive: true, force: true });
+  execFileSync('sync');
+}
+
+/** The peer of every build: a copy of its result, and a Node that does nothing. Holes stay holes; `isFlushed` as `--sync` is. */
+export function copyOf(file: string, isFlushed = false): Candidate {
+  const copy = `${file}.copy`;
+  const script = `cp --reflink=never "$1" "$2" && ${isFlushed ? 'sync "$2" && ' : ''}"$3" -e 0`;
+  return {
+    command: ['sh', '-c', script, 'sh', file, copy, process.execPath],
+    prepare: () => settle(copy),
+  };
+}
+
+export function onlyFile(directory: string): string {
+  return join(directory, readdirSync(directory)[0]!);
+}
+
+/** A reason not to measure where `directory` has less room. */
+export function withoutSpace(directory: string, gibibytes: number): string | false {
+  const { bavail, bsize } = statfsSync(directory);
+  return bavail * bsize < gibibytes * GIB ? `needs ${gibibytes} GiB of disk` : false;
+}
