@@ -5,8 +5,8 @@ import { type DirectoryEntry, type Entry, nameOf, parentOf, type Tree } from '..
 export interface Node {
   /** The first of its names. */
   readonly entry: Entry;
-  /** From 1, in tree order. */
-  readonly number: number;
+  /** From 1, in tree order; the root has the last one, as mksquashfs gives them. */
+  number: number;
   names: number;
 }
 
@@ -35,7 +35,7 @@ export function isDirectory(node: Node): node is DirectoryNode {
 
 /** Files with the same symbol are one inode. Throws `invalid-input` when they are not the same in everything. */
 export function nodesOf(tree: Tree): Nodes {
-  const all: Node[] = [];
+  const below: Node[] = [];
   const directories = new Map<string, DirectoryNode>();
   const linked = new Map<symbol, Node>();
   for (const entry of tree.entries) {
@@ -43,8 +43,8 @@ export function nodesOf(tree: Tree): Nodes {
     const symbol = entry.kind === 'file' ? entry.inode : undefined;
     let node = symbol === undefined ? undefined : linked.get(symbol);
     if (node === undefined) {
-      node = makeNode(entry, all.length + 1, parent);
-      all.push(node);
+      node = makeNode(entry, below.length + 1, parent);
+      if (parent !== undefined) below.push(node);
       if (symbol !== undefined) linked.set(symbol, node);
       if (isDirectory(node)) directories.set(entry.path, node);
     } else {
@@ -53,7 +53,9 @@ export function nodesOf(tree: Tree): Nodes {
     }
     parent?.children.push({ name: nameOf(entry.path), node });
   }
-  return { root: directories.get('')!, all };
+  const root = directories.get('')!;
+  root.number = below.length + 1;
+  return { root, all: [...below, root] };
 }
 
 function makeNode(entry: Entry, number: number, parent: DirectoryNode | undefined): Node {

@@ -1,0 +1,224 @@
+/**
+ * Reading squashfs images of version 4 into Trees, hostile ones included. Inodes and listings are read at once, contents when somebody reads them.
+ */
+import { type Bytes, slice } from '../../bytes/bytes.ts';
+import { getU64, viewOf } from '../../bytes/field.ts';
+import { read } from '../../bytes/read.ts';
+import { MIB } from '../../bytes/units.ts';
+import { invalid } from '../../errors.ts';
+import type { Compression } from '../../platform/types.ts';
+import { type Attributes, type Entry, type Tree, treeOf } from '../../tree/tree.ts';
+import { blockDecoder } from './compressor.ts';
+import { AttributeSets } from './decode-attributes.ts';
+import { decodeInode } from './decode-inode.ts';
+import { decodeListing } from './decode-listing.ts';
+import { readLookupTable } from './decode-table.ts';
+import { type BlockPlace, DataBlocks, fileContent } from './file-source.ts';
+import { identityOf } from './identity.ts';
+import type { DirectoryInode, Inode } from './inode.ts';
+import { MetadataBlocks, MetadataReader } from './metadata-reader.ts';
+import { decodeSuperblock, encodeReference, type Reference, SUPERBLOCK_SIZE, type Superblock } from './superblock.ts';
+
+export interface SquashfsContent {
+  readonly superblock: Superblock;
+  readonly tree: Tree;
+}
+
+/** In a whole image. */
+const MAXIMUM_ENTRIES = 1_000_000;
+const MAXIMUM_DEPTH = 1024;
+/** Of all files together: with blocks of 128 KiB content of 128 GiB. */
+const MAXIMUM_BLOCKS: number = 1 << 20;
+const MAXIMUM_FRAGMENTS: number = 1 << 20;
+/** Paths and targets of links together: both may be repeated at hardly any cost. */
+const MAXIMUM_TEXT: number = 128 * MIB;
+/** What Linux follows. Bytes. */
+const MAXIMUM_TARGET = 4095;
+
+const FRAGMENT_ENTRY_SIZE = 16;
+const ID_SIZE = 4;
+
+/** Images in memory have nothing to be known by: each time one is decoded, its contents are their own. */
+let decoded = 0;
+
+/**
+ * The tree of an image that begins at the start of `source`; what follows the image does not matter. Throws `invalid-input` for what is no sound image,
+ * `unsupported` for other versions, compressors other than gzip, xz and zstd, and sockets.
+ */
+export async function decodeSquashfs(source: Bytes, compression: Compression): Promise<SquashfsContent> {
+  if (source.size < SUPERBLOCK_SIZE) throw invalid(`squashfs image: ${source.size} bytes`);
+  const superblock = decodeSuperblock(await read(source, 0, SUPERBLOCK_SIZE), source.size);
+  const { blockSize, idTable } = superblock;
+  const image = slice(source, 0, superblock.size);
+  const unpack = blockDecoder(superblock.compressor, compression);
+  const metadata = new MetadataBlocks(image, unpack);
+  const walk: Walk = {
+    superblock,
+    key: `squashfs ${identityOf(source) ?? `in memory ${decoded++}`}`,
+    metadata,
+    data: new DataBlocks(image, blockSize, unpack),
+    fragments: await readFragments(image, metadata, superblock),
+    ids: decodeIds(await readLookupTable(image, metadata, idTable, superblock.ids, ID_SIZE)),
+    attributes: await AttributeSets.open(image, metadata, superblock.attributeTable),
+    entries: [],
+    known: new Map(),
+    blocksLeft: MAXIMUM_BLOCKS,
+    textLeft: MAXIMUM_TEXT,
+  };
+  await readTree(walk);
+  return { superblock, tree: treeOf(walk.entries) };
+}
+
+interface Walk {
+  readonly superblock: Superblock;
+  /** Names the image. */
+  readonly key: string;
+  readonly metadata: MetadataBlocks;
+  readonly data: DataBlocks;
+  readonly fragments: readonly BlockPlace[];
+  readonly ids: readonly number[];
+  readonly attributes: AttributeSets;
+  readonly entries: Entry[];
+  /** What is no directory, by its place: a second name costs nothing. */
+  readonly known: Map<number, Entry>;
+  /** Blocks that files may still have. */
+  blocksLeft: number;
+  /** Bytes that paths and targets may still have. */
+  textLeft: number;
+}
+
+async function readFragments(
+  image: Bytes,
+  metadata: MetadataBlocks,
+  { fragments, fragmentTable }: Superblock,
+): Promise<BlockPlace[]> {
+  if (fragments === 0 || fragmentTable === undefined) return [];
+  if (fragments > MAXIMUM_FRAGMENTS) {
+    throw invalid(`squashfs image: ${fragments} fragments, want at most ${MAXIMUM_FRAGMENTS}`);
+  }
+  const view = viewOf(await readLookupTable(image, metadata, fragmentTable, fragments, FRAGMENT_ENTRY_SIZE));
+  return Array.from({ length: fragments }, (_, index) => {
+    const at = index * FRAGMENT_ENTRY_SIZE;
+    return { position: getU64(view, at, true), sizeField: view.getUint32(at + 8, true) };
+  });
+}
+
+function decodeIds(table: Uint8Array): number[] {
+  const view = viewOf(table);
+  return Array.from({ length: table.length / ID_SIZE }, (_, index) => view.getUint32(index * ID_SIZE, true));
+}
+
+interface Waiting {
+  readonly inode: DirectoryInode;
+  readonly path: string;
+  readonly depth: number;
+}
+
+async function readTree(walk: Walk): Promise<void> {
+  const root = await readInode(walk, walk.superblock.rootInode);
+  if (root.kind !== 'directory') throw invalid(`squashfs root: a ${root.kind}, want a directory`);
+  await addEntry(walk, root, '', walk.superblock.rootInode);
+  const directories = new Set([encodeReference(walk.superblock.rootInode)]);
+  const waiting: Waiting[] = [{ inode: root, path: '', depth: 0 }];
+  for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
+    const { inode, path, depth } = next;
+    if (depth > MAXIMUM_DEPTH) throw invalid(`squashfs directory "${path}": deeper than ${MAXIMUM_DEPTH}`);
+    const reader = new MetadataReader(walk.metadata, walk.superblock.directoryTable, inode.listing);
+    for await (const listed of decodeListing(reader, inode)) {
+      const name = decodeName(listed.name, inode.number);
+      const childPath = path === '' ? name : `${path}/${name}`;
+      if (walk.entries.length === MAXIMUM_ENTRIES)
+        throw invalid(`squashfs image: more than ${MAXIMUM_ENTRIES} entries`);
+      const place = encodeReference(listed.inode);
+      const known = walk.known.get(place);
+      if (known !== undefined) {
+        walk.entries.push({ ...known, path: childPath });
+        continue;
+      }
+      const child = await readInode(walk, listed.inode);
+      await addEntry(walk, child, childPath, listed.inode);
+      if (child.kind !== 'directory') continue;
+      if (directories.has(place)) throw invalid(`squashfs directory "${childPath}": it is in two places`);
+      directories.add(place);
+      waiting.push({ inode: child, path: childPath, depth: depth + 1 });
+    }
+  }
+}
+
+function spendText(walk: Walk, bytes: number): void {
+  walk.textLeft -= bytes;
+  if (walk.textLeft < 0) throw invalid(`squashfs image: more than ${MAXIMUM_TEXT} bytes of paths and targets`);
+}
+
+async function readInode(walk: Walk, place: Reference): Promise<Inode> {
+  const { inodeTable, blockSize } = walk.superblock;
+  const limits = { blockSize, blocks: walk.blocksLeft, target: MAXIMUM_TARGET };
+  const inode = await decodeInode(new MetadataReader(walk.metadata, inodeTable, place), limits);
+  if (inode.kind === 'symlink') spendText(walk, inode.target.length);
+  if (inode.kind === 'file') walk.blocksLeft -= inode.blocks.length;
+  return inode;
+}
+
+function decodeName(data: Uint8Array, directory: number): string {
+  const name = decodeText(data, `squashfs directory, inode ${directory}: a name`);
+  if (!/[/\0]/.test(name) && name !== '.' && name !== '..') return name;
+  throw invalid(`squashfs directory, inode ${directory}: the name ${JSON.stringify(name)}`);
+}
+
+function decodeText(data: Uint8Array, what: string): string {
+  try {
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(data);
+  } catch (cause) {
+    throw invalid(`${what} is not UTF-8`, { cause });
+  }
+}
+
+async function addEntry(walk: Walk, inode: Inode, path: string, place: Reference): Promise<void> {
+  const xattrs = inode.attributes === undefined ? undefined : await walk.attributes.get(inode.attributes);
+  const entry = entryOf(walk, inode, place, {
+    path,
+    mode: inode.mode,
+    uid: idOf(walk, inode.uidIndex),
+    gid: idOf(walk, inode.gidIndex),
+    mtime: inode.mtime,
+    ...(xattrs === undefined || xattrs.size === 0 ? {} : { xattrs }),
+  });
+  walk.entries.push(entry);
+  if (entry.kind !== 'directory') walk.known.set(encodeReference(place), entry);
+}
+
+function idOf({ ids }: Walk, index: number): number {
+  const id = ids[index];
+  if (id === undefined) throw invalid(`squashfs image: owner ${index} of ${ids.length}`);
+  return id;
+}
+
+function entryOf(walk: Walk, inode: Inode, place: Reference, common: Attributes & { readonly path: string }): Entry {
+  switch (inode.kind) {
+    case 'directory':
+      return { kind: 'directory', ...common };
+    case 'file': {
+      const key = `${walk.key} inode at ${place.block}+${place.offset}`;
+      const content = fileContent(walk.data, inode, walk.fragments, key);
+      return {
+        kind: 'file',
+        ...common,
+        content,
+        ...(inode.links > 1 ? { inode: Symbol(`inode ${inode.number}`) } : {}),
+      };
+    }
+    case 'symlink':
+      return {
+        kind: 'symlink',
+        ...common,
+        target: decodeText(inode.target, `squashfs link "${common.path}": its target`),
+      };
+    case 'character':
+    case 'block':
+      return { kind: inode.kind, ...common, major: inode.major, minor: inode.minor };
+    case 'fifo':
+      return { kind: 'fifo', ...common };
+    case 'socket':
+      throw invalid(`squashfs entry "${common.path}": a socket, want files, directories, links, pipes and devices`);
+  }
+}
