@@ -1,11 +1,12 @@
 /** What an image cache has to hold for a list of images: every document is fetched and checked before the first layer is. */
 import type { Digest } from '../bytes/units.ts';
 import { invalid, withContext } from '../errors.ts';
-import { checkDigest, digestOf, type Hasher, readBlob } from '../oci/digest-check.ts';
+import { checkDigest, digestOf, type Hasher } from '../oci/digest-check.ts';
 import type { Descriptor, ImageSource, Platform, RawManifest } from '../oci/image-source.ts';
-import { type ImageManifest, MANIFEST_LIMIT, parseManifest } from '../oci/manifest.ts';
+import { type ImageManifest, parseManifest } from '../oci/manifest.ts';
 import { formatReference, identifierOf, parseReference, type Reference } from '../oci/reference.ts';
-import { type ManifestReader, resolveImage } from '../oci/resolve.ts';
+import { resolveImage } from '../oci/resolve.ts';
+import { sourceReader } from '../oci/source-reader.ts';
 import { digestPath, type RepositoryName, signatureTags, tagPath } from './names.ts';
 
 /** Gives the source of a repository; called once for each. */
@@ -89,7 +90,7 @@ async function collectImage(
   { platforms, signatures, signal }: CollectOptions,
 ): Promise<CachedImage> {
   const { hasher } = collection;
-  const reader = rememberingReader(hasher, source);
+  const reader = sourceReader(hasher, source);
   const options = signal === undefined ? {} : { signal };
   let top: RawManifest | undefined;
   for (const platform of platforms) {
@@ -169,18 +170,4 @@ function addBlobs({ blobs }: Collection, source: ImageSource, { config, layers }
     if (known !== size) throw invalid(`${source.label}: blob ${digest} has ${size} bytes here, elsewhere ${known}`);
     if (!blobs.has(digest)) blobs.set(digest, { descriptor: { digest, size }, source });
   }
-}
-
-/** Documents are asked for once, however many platforms look at them. */
-function rememberingReader(hasher: Hasher, source: ImageSource): ManifestReader {
-  const known = new Map<string, RawManifest>();
-  return {
-    label: source.label,
-    async manifest(identifier, signal) {
-      const found = known.get(identifier) ?? (await source.manifest(identifier, signal));
-      known.set(identifier, found).set(found.digest, found);
-      return found;
-    },
-    config: (descriptor, signal) => readBlob(hasher, source, descriptor, MANIFEST_LIMIT, signal),
-  };
 }

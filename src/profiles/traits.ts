@@ -36,6 +36,8 @@ export interface Traits {
   readonly haltsIfInstalled: boolean;
   /** Disk images come without STATE and EPHEMERAL. */
   readonly skipsDataPartitions: boolean;
+  /** Images need not be pulled that lie in `imagecache` on an ISO or in a partition of that name. */
+  readonly readsImageCache: boolean;
   readonly usesSelinux: boolean;
   readonly usesIma: boolean;
   /** systemd-boot is what UEFI machines boot with: bootloader choice, installer content, the META key that tells it. */
@@ -77,6 +79,7 @@ const OLDEST: Traits = {
   usesSerialConsoleOnMetal: true,
   haltsIfInstalled: false,
   skipsDataPartitions: false,
+  readsImageCache: false,
   usesSelinux: false,
   usesIma: true,
   usesSdBootForUefi: false,
@@ -105,6 +108,7 @@ const CHANGES: readonly (readonly [since: string, change: Partial<Traits>])[] = 
   ['1.7.0', { supportsOverlays: true }],
   ['1.8.0', { compression: 'zstd', labelsIso: true, haltsIfInstalled: true, skipsDataPartitions: true }],
   ['1.8.0', { usesSerialConsoleOnMetal: false, xfsMkfsConfig: mkfsConfig('6.6') }],
+  ['1.9.0', { readsImageCache: true }],
   ['1.10.0', { usesSelinux: true, usesSdBootForUefi: true, supportsUkiProfiles: true, usesUnifiedInstaller: true }],
   ['1.10.0', { modulesPath: '/usr/lib/modules', firmwarePath: '/usr/lib/firmware', xfsMkfsConfig: mkfsConfig('6.12') }],
   // The last version with IMA is not 1.10.0's whole series by number, but everything up to 1.10.99.
