@@ -58,8 +58,10 @@ export async function readBuildRequest(profileName: string, flags: FlagValues, i
 }
 
 async function givenByFlags(name: string, flags: FlagValues, io: Io): Promise<Given> {
-  const { platform, stdin } = io;
-  const meta = await readMetaValues(parseMetaFlags(flags), { files: platform.files, stdin });
+  const { platform } = io;
+  const { files } = platform;
+  const stdin = (): Io['stdin'] => io.stdin;
+  const meta = await readMetaValues(parseMetaFlags(flags), { files, stdin });
   const inputs = { files: platform.files, hostArchitecture: platform.architecture };
   return { profile: await profileFromFlags(name, flags, meta, inputs), meta, warnings: [] };
 }

@@ -44,7 +44,7 @@ export interface Texts {
   /** Receives help, version and completion texts. */
   readonly print: (text: string) => void;
   /** Of the terminal; help is as wide. */
-  readonly columns: number;
+  readonly columns: () => number;
   /** Attaches completion to the finished command tree; given only when it is asked for, since it costs a library. */
   readonly complete?: (program: Command) => void;
 }
@@ -248,7 +248,7 @@ function storeOptions(command: Command): { readonly store: string | undefined; r
 
 /** Longer lines are hard to read. */
 function helpWidth({ columns }: Texts): number {
-  return Math.min(columns, 120);
+  return Math.min(columns(), 120);
 }
 
 function paragraph(words: readonly string[], columns: number): string {

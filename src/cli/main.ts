@@ -18,7 +18,7 @@ export async function main(args: readonly string[], io: Io): Promise<number> {
 
 async function parse(args: readonly string[], { stdout }: Io): Promise<Invocation> {
   const print = (text: string): void => stdout.write(text);
-  const texts = { version: VERSION, profiles: BUILT_IN_PROFILE_NAMES, columns: stdout.columns, print };
+  const texts = { version: VERSION, profiles: BUILT_IN_PROFILE_NAMES, columns: () => stdout.columns, print };
   if (args[0] !== 'completion' && args[0] !== 'complete') return parseCommandLine(args, texts);
   // A library that only these two commands need.
   const { addCompletion, askForPath } = await import('./completion.ts');

@@ -40,12 +40,12 @@ const STANDARD_INPUT = '-';
 /** `VALUE`, `@FILE` and `-` to what they stand for. Throws `io` for files and `invalid-input` for what is no text. */
 export async function readMetaValues(
   values: readonly MetaValue[],
-  { files, stdin }: { readonly files: Files; readonly stdin: Chunks },
+  { files, stdin }: { readonly files: Files; readonly stdin: () => Chunks },
 ): Promise<MetaOrigin[]> {
   const read: MetaOrigin[] = [];
   for (const { key, value } of values) {
     if (value === STANDARD_INPUT) {
-      const text = await readText(stdin, META_FILE_LIMIT, 'standard input');
+      const text = await readText(stdin(), META_FILE_LIMIT, 'standard input');
       read.push({ meta: { key, value: text }, origin: 'standard input' });
     } else if (value.startsWith('@')) {
       const path = value.slice(1);

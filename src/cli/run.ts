@@ -27,19 +27,25 @@ export async function run(): Promise<void> {
   };
   process.on('SIGINT', stop).on('SIGTERM', stop).on('SIGHUP', stop);
   let lost: NodeJS.ErrnoException | undefined;
-  process.stdout.on('error', (error) => {
-    lost ??= error;
-  });
-  process.stderr.on('error', () => undefined);
+  const stdout = onDemand(() =>
+    process.stdout.on('error', (error) => {
+      lost ??= error;
+    }),
+  );
+  const stderr = onDemand(() => process.stderr.on('error', () => undefined));
+  const stdin = onDemand(() => process.stdin);
   const io: Io = {
     platform,
-    stdin: process.stdin,
-    stdinIsTTY: process.stdin.isTTY === true,
-    stdout: {
-      ...terminalOf(process.stdout),
-      sink: { write: (chunk) => writeFully(process.stdout, chunk, abort.signal) },
+    get stdin() {
+      return stdin.open();
     },
-    stderr: terminalOf(process.stderr),
+    get stdinIsTTY() {
+      return stdin.open().isTTY === true;
+    },
+    stdout: Object.assign(terminalOf(stdout), {
+      sink: { write: (chunk: Uint8Array) => writeFully(stdout.open(), chunk, abort.signal) },
+    }),
+    stderr: terminalOf(stderr),
     signal: abort.signal,
     now: () => Date.now() / 1000,
   };
@@ -48,14 +54,14 @@ export async function run(): Promise<void> {
     // A reader that has stopped reading must not keep us.
     if (abort.signal.aborted) process.exit(code);
     // Errors of a stream come a turn later than the write.
-    await new Promise((resolve) => process.stdout.write('', resolve));
+    if (stdout.isOpen()) await new Promise((resolve) => process.stdout.write('', resolve));
     // To a reader that has seen enough (`| head`) texts may be lost; of artefacts, which must be whole, the write itself fails.
     const isLost = code === 0 && lost !== undefined && lost.code !== 'EPIPE';
     process.exitCode = isLost ? reportError(outputError(lost!), io.stderr, 'text') : code;
   } finally {
     await platform.close();
     // An unread standard input would keep the process alive.
-    process.stdin.unref?.();
+    if (stdin.isOpen()) process.stdin.unref?.();
   }
 }
 
@@ -63,15 +69,36 @@ function outputError(cause: Error): ImagerError {
   return new ImagerError('io', `standard output: ${cause.message}`, { cause });
 }
 
-function terminalOf(stream: NodeJS.WriteStream): Terminal {
+/** A standard stream. To open one takes milliseconds, and a quiet build needs none. */
+interface OnDemand<Stream> {
+  readonly open: () => Stream;
+  readonly isOpen: () => boolean;
+}
+
+function onDemand<Stream>(open: () => Stream): OnDemand<Stream> {
+  let opened: Stream | undefined;
   return {
-    isTTY: stream.isTTY === true,
-    get columns() {
-      return stream.columns ?? 80;
+    open: () => {
+      opened ??= open();
+      return opened;
     },
-    stream,
+    isOpen: () => opened !== undefined,
+  };
+}
+
+function terminalOf(stream: OnDemand<NodeJS.WriteStream>): Terminal {
+  return {
+    get isTTY() {
+      return stream.open().isTTY === true;
+    },
+    get columns() {
+      return stream.open().columns ?? 80;
+    },
+    get stream() {
+      return stream.open();
+    },
     write(text) {
-      stream.write(text);
+      stream.open().write(text);
     },
   };
 }

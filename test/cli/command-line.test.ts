@@ -5,7 +5,7 @@ import { FLAGS } from '../../src/cli/flags.ts';
 import { ImagerError } from '../../src/errors.ts';
 
 function texts(print: (text: string) => void = () => undefined, columns = 80): Texts {
-  return { version: '1.2.3', profiles: ['iso', 'metal'], columns, print };
+  return { version: '1.2.3', profiles: ['iso', 'metal'], columns: () => columns, print };
 }
 
 async function parse(...args: string[]): Promise<Invocation> {
