@@ -5,6 +5,7 @@ import { readBuildRequest, workplaceOf } from './build-request.ts';
 import type { Invocation, PlanView } from './command-line.ts';
 import { elideKernelArguments, elideProfile } from './elide.ts';
 import type { Io } from './io.ts';
+import { formatBytes } from './progress.ts';
 
 type PlanInvocation = Extract<Invocation, { readonly command: 'plan' }>;
 
@@ -41,6 +42,7 @@ export function formatPlan(plan: Plan): string {
         ...(digest === null ? [] : [`  ${digest}`]),
       ]),
     ),
+    section('image cache', imageCacheLines(plan)),
     section(
       'outputs',
       plan.outputs.map(({ path, kind, format }) => `${path} (${kind}, ${format})`),
@@ -50,6 +52,12 @@ export function formatPlan(plan: Plan): string {
     section('cannot be built yet', plan.unsupported),
     isElided ? 'What may be secret is shown by its length; --json and --yaml show it.\n' : '',
   ].join('');
+}
+
+function imageCacheLines({ profile, imageCache }: Plan): string[] {
+  if (imageCache === undefined) return [];
+  const { images, size } = imageCache;
+  return [`${images} image${images === 1 ? '' : 's'} for ${profile.arch}, ${formatBytes(size)}`];
 }
 
 function section(title: string, lines: readonly string[]): string {

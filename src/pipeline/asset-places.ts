@@ -11,7 +11,7 @@ export type FileRole = 'kernel' | 'initramfs' | 'systemd-stub' | 'systemd-boot';
 export type AssetRole = FileRole | 'grub';
 
 /** What a build is made of: `imager-image` brings every asset that no path names. */
-export type InputRole = AssetRole | 'imager-image';
+export type InputRole = AssetRole | 'imager-image' | 'image-cache';
 
 /** Where one asset is. */
 export interface AssetPlace {

@@ -1,4 +1,5 @@
 import type { FinalProfile } from '../profiles/resolve.ts';
+import type { Tree } from '../tree/tree.ts';
 import type { Assets } from './acquire.ts';
 import type { Workplace } from './workplace.ts';
 
@@ -10,4 +11,6 @@ export interface BuildInput {
   readonly epoch: number;
   readonly cmdline: string;
   readonly assets: Assets;
+  /** Images a node need not pull. */
+  readonly imageCache?: Tree;
 }

@@ -6,6 +6,7 @@ import type { OutputKind } from '../profiles/profile.ts';
 import { acquireAssets, type PinnedInputs } from './acquire.ts';
 import type { Artifact } from './artifact.ts';
 import type { BuildInput } from './build-input.ts';
+import { imageCacheSource } from './image-cache-source.ts';
 import type { Plan, PlanRequest } from './plan.ts';
 import { inspectedKernel, ukiOf } from './uki.ts';
 import type { Workplace } from './workplace.ts';
@@ -38,8 +39,10 @@ const KINDS = {
 export async function build(workplace: Workplace, request: PlanRequest, plan: Plan): Promise<Artifact> {
   const { profile, epoch } = request;
   const { mediaType, build: buildKind } = rowFor(profile.output.kind, plan);
-  const assets = await acquireAssets(workplace, request, pinnedBy(plan));
-  const bytes = await buildKind({ workplace, profile, epoch, cmdline: plan.cmdline, assets });
+  const pinned = pinnedBy(plan);
+  const assets = await acquireAssets(workplace, request, pinned);
+  const cache = await cacheOf(workplace, request, pinned);
+  const bytes = await buildKind({ workplace, profile, epoch, cmdline: plan.cmdline, assets, ...cache });
   const name = plan.outputs[0]!.path;
   if (plan.compression === undefined) return { name, mediaType, bytes };
   const content = { bytes, name: outputFileName(profile), epoch };
@@ -55,6 +58,18 @@ function rowFor(kind: OutputKind, { unsupported: [reason] }: Plan): KindRow {
 
 function pinnedBy({ inputs }: Plan): PinnedInputs {
   return new Map(inputs.flatMap(({ role, digest }) => (digest === null ? [] : [[role, digest]])));
+}
+
+async function cacheOf(
+  workplace: Workplace,
+  { profile }: PlanRequest,
+  pinned: PinnedInputs,
+): Promise<Pick<BuildInput, 'imageCache'>> {
+  const source = imageCacheSource(profile);
+  if (source === undefined) return {};
+  const { acquireImageCache } = await import('./image-cache.ts');
+  const { tree } = await acquireImageCache(workplace, source, profile.arch, pinned.get('image-cache'));
+  return { imageCache: tree };
 }
 
 async function kernelOf(input: BuildInput): Promise<Bytes> {

@@ -15,12 +15,13 @@ import type { Workplace } from './workplace.ts';
 
 /** The whole ISO, referring to the assets. Throws what `buildIso` and the makers of its parts throw. */
 export async function isoOf(input: BuildInput): Promise<Bytes> {
-  const { profile, epoch } = input;
+  const { profile, epoch, imageCache } = input;
   return buildIso(await partsOf(input), {
     version: profile.version,
     architecture: profile.arch,
     traits: profile.traits,
     epoch,
+    ...(imageCache === undefined ? {} : { imageCache }),
   });
 }
 

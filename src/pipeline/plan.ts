@@ -20,6 +20,7 @@ import { formatAssetSource } from './asset-source.ts';
 import { isCompressedFormat, type PlannedCompression, planCompression } from './compression.ts';
 import { checkDisk } from './disk-plan.ts';
 import { checkEpoch } from './epoch.ts';
+import { type PlannedImageCache, planImageCache } from './image-cache-plan.ts';
 import { hostsOfImage, resolveImagerImage } from './imager-image.ts';
 import { digestOfPlace } from './input-digest.ts';
 import { jsonOfMapping } from './json-of-mapping.ts';
@@ -58,6 +59,8 @@ export interface Plan {
   /** Absent when the output is not compressed. */
   readonly compression?: PlannedCompression;
   readonly inputs: readonly PlannedInput[];
+  /** Absent when there is none, and before it is here. */
+  readonly imageCache?: PlannedImageCache;
   /** `host[:port]` of every registry and mirror that may be contacted. */
   readonly hosts: readonly string[];
   readonly warnings: readonly string[];
@@ -102,6 +105,10 @@ export async function planBuild(workplace: Workplace, request: PlanRequest, opti
   const hosts = hostsOfAssets(workplace, assets);
   const origins = originsOf(workplace, profile, assets);
   if (options.resolve) await checkOnMachine(workplace, assets.places);
+  const inputs = options.resolve
+    ? await resolveInputs(origins)
+    : origins.map(({ input }) => ({ ...input, digest: null }));
+  const cache = await planImageCache(workplace, profile, options);
   return {
     profile: documentOf(profile),
     epoch,
@@ -109,12 +116,14 @@ export async function planBuild(workplace: Workplace, request: PlanRequest, opti
     meta: profile.customization.metaContents,
     outputs: [{ path: artifactFileName(profile), kind: profile.output.kind, format: formatOf(profile) }],
     ...(compression === undefined ? {} : { compression }),
-    inputs: options.resolve ? await resolveInputs(origins) : origins.map(({ input }) => ({ ...input, digest: null })),
-    hosts,
+    inputs: [...inputs, ...cache.inputs],
+    ...(cache.imageCache === undefined ? {} : { imageCache: cache.imageCache }),
+    hosts: [...new Set([...hosts, ...cache.hosts])],
     warnings: [
       ...profile.warnings,
       ...networkWarnings,
       ...diskWarnings,
+      ...cache.warnings,
       ...checkKernelArguments(cmdline.text).map(argumentWarning),
       ...cmdline.warnings.map(({ message }) => message),
     ],

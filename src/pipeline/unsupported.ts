@@ -13,7 +13,7 @@ export function unsupportedReasons(profile: Profile): string[] {
       output.kind !== 'kernel' &&
       'embedded machine configuration',
     overlay !== null && 'overlays',
-    hasImageCache(profile) && (output.kind === 'iso' || output.kind === 'image') && 'an image cache',
+    hasImageCache(profile) && output.kind === 'image' && 'an image cache in a disk image',
   ];
   return reasons.filter((reason) => reason !== false).map((reason) => `${reason}: not supported by this release`);
 }
