@@ -64,7 +64,7 @@ export function formsTree(): Tree {
     noise(long('ü', 127), 20),
     noise('日本語/カーネル 🐧', 20),
     noise(`${Array.from({ length: 60 }, (_, index) => `d${index}`).join('/')}/bottom`, 10),
-    ...Array.from({ length: 3000 }, (_, index) => file(`many/${'of long names '.repeat(8)}${index}`, zeros(index % 3))),
+    ...Array.from({ length: 1200 }, (_, index) => file(`many/${'of long names '.repeat(8)}${index}`, zeros(index % 3))),
   ]);
 }
 
