@@ -11,10 +11,12 @@ import type { FinalProfile } from '../profiles/resolve.ts';
 import { readBuildRequest, workplaceOf } from './build-request.ts';
 import { elideKernelArguments } from './elide.ts';
 import type { FlagValues } from './flags.ts';
+import { wantsImage } from './installer-output.ts';
 import type { Io } from './io.ts';
 import { chooseStyle, type Progress, startProgress } from './progress.ts';
 
 export async function runBuild(profileName: string, flags: FlagValues, io: Io): Promise<number> {
+  if (wantsImage(flags)) return (await import('./installer-command.ts')).runInstaller(profileName, flags, io);
   const output = flags.text.get('output') ?? '_out';
   checkStandardOutput(output, flags);
   const style = chooseStyle(flags.text.get('progress'), flags.switches.has('quiet'), io.stderr);
@@ -26,7 +28,7 @@ export async function runBuild(profileName: string, flags: FlagValues, io: Io): 
     // Digests are for the report: without one the names are asked for once, when the images are fetched.
     const plan = await planBuild(workplace, request, { resolve: flags.switches.has('json') });
     for (const warning of [...warnings, ...plan.warnings]) progress.warn(warning);
-    progress.note(summary(plan));
+    progress.note(buildSummary(plan));
     progress.note(`kernel command line: ${elideKernelArguments(plan.cmdline)}`);
     const artifact = await build(workplace, request, plan);
     if (output === '-') await writeToStandardOutput(artifact, io, progress);
@@ -37,8 +39,8 @@ export async function runBuild(profileName: string, flags: FlagValues, io: Io): 
   }
 }
 
-/** One thing only fits. */
-function checkStandardOutput(output: string, { switches }: FlagValues): void {
+/** One thing only fits. Throws `usage`. */
+export function checkStandardOutput(output: string, { switches }: FlagValues): void {
   const wishes = [
     ...(output === '-' ? ['--output -'] : []),
     ...(switches.has('tar-to-stdout') ? ['--tar-to-stdout'] : []),
@@ -48,7 +50,8 @@ function checkStandardOutput(output: string, { switches }: FlagValues): void {
     throw new ImagerError('usage', `flags ${wishes.join(' and ')}: each wants standard output for itself`);
 }
 
-function checkTerminal(profile: FinalProfile, output: string, { switches }: FlagValues, { stdout }: Io): void {
+/** Throws `usage` where a terminal would get what is no text. */
+export function checkTerminal(profile: FinalProfile, output: string, { switches }: FlagValues, { stdout }: Io): void {
   const isBinary = switches.has('tar-to-stdout') || (output === '-' && profile.output.kind !== 'cmdline');
   if (isBinary && stdout.isTTY)
     throw new ImagerError('usage', 'standard output is a terminal, want a file or a pipe', {
@@ -57,23 +60,49 @@ function checkTerminal(profile: FinalProfile, output: string, { switches }: Flag
 }
 
 /** Never what is in the profile: META and machine configurations hold keys. */
-function summary({ profile: { version, arch, platform }, outputs: [output] }: Plan): string {
+export function buildSummary({ profile: { version, arch, platform }, outputs: [output] }: Plan): string {
   return `building ${output!.path}: ${output!.kind} of Talos ${version} for ${arch}, platform ${platform}`;
 }
 
-async function writeToStandardOutput(artifact: Artifact, { stdout, signal }: Io, progress: Progress): Promise<void> {
+export async function writeToStandardOutput(
+  artifact: Artifact,
+  { stdout, signal }: Io,
+  progress: Progress,
+): Promise<void> {
   const report = reporter(artifact, progress);
   await writeToStream(stdout.sink, artifact.bytes, { signal, onProgress: report });
   report(artifact.bytes.size);
+}
+
+interface Surroundings {
+  readonly flags: FlagValues;
+  readonly io: Io;
+  readonly progress: Progress;
 }
 
 async function writeToDirectory(
   artifact: Artifact,
   plan: Plan,
   directory: string,
-  { flags, io, progress }: { readonly flags: FlagValues; readonly io: Io; readonly progress: Progress },
+  surroundings: Surroundings,
 ): Promise<void> {
+  const { flags, io, progress } = surroundings;
   const { platform, stdout, signal } = io;
+  const path = await writeFile(artifact, directory, surroundings);
+  if (flags.switches.has('tar-to-stdout')) {
+    for await (const chunk of await archiveDirectory(platform, directory, signal)) await stdout.sink.write(chunk);
+  } else if (flags.switches.has('json')) {
+    progress.finish();
+    stdout.write(`${JSON.stringify(resultJson(path, artifact, plan), null, 2)}\n`);
+  }
+}
+
+/** Returns the path. Throws what `writeArtifact` throws. */
+export async function writeFile(
+  artifact: Artifact,
+  directory: string,
+  { flags, io: { platform, signal }, progress }: Surroundings,
+): Promise<string> {
   const report = reporter(artifact, progress);
   const path = await writeArtifact(platform, artifact, directory, {
     signal,
@@ -84,12 +113,7 @@ async function writeToDirectory(
   report(artifact.bytes.size);
   // Upstream's words, for scripts that look for them.
   progress.note(`output asset path: ${path}`);
-  if (flags.switches.has('tar-to-stdout')) {
-    for await (const chunk of await archiveDirectory(platform, directory, signal)) await stdout.sink.write(chunk);
-  } else if (flags.switches.has('json')) {
-    progress.finish();
-    stdout.write(`${JSON.stringify(resultJson(path, artifact, plan), null, 2)}\n`);
-  }
+  return path;
 }
 
 /** Zeros at the end are not written, so that the last report is the caller's: once, like any other. */

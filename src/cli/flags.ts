@@ -46,7 +46,14 @@ const toolFlag = (
 const OUTPUT_KINDS = ['iso', 'image', 'installer', 'kernel', 'initramfs', 'uki', 'cmdline'] as const;
 
 export const FLAGS: readonly Flag[] = [
-  profileFlag('image', 'arch', 'text', 'ARCH', 'target architecture (default: of this machine)', ['amd64', 'arm64']),
+  profileFlag(
+    'image',
+    'arch',
+    'text',
+    'ARCH',
+    'target architecture (default: of this machine); installers also for both: amd64,arm64',
+    ['amd64', 'arm64'],
+  ),
   profileFlag('image', 'platform', 'text', 'NAME', "platform, in place of the profile's"),
   profileFlag('image', 'output-kind', 'text', 'KIND', "what to build, in place of the profile's", OUTPUT_KINDS),
   toolFlag('image', 'talos-version', 'text', 'VERSION', 'Talos version to build for'),
@@ -82,9 +89,15 @@ export const FLAGS: readonly Flag[] = [
   toolFlag('inputs', 'store', 'text', 'DIR', 'where pulled content is kept (default: $XDG_CACHE_HOME/bootwright)'),
   toolFlag('inputs', 'offline', 'switch', '', 'use only what the store has'),
 
-  toolFlag('output', 'output', 'text', 'DIR', 'directory for the result, or - for standard output (default: _out)', {
-    short: 'o',
-  }),
+  toolFlag(
+    'output',
+    'output',
+    'text',
+    'DIR',
+    'directory for the result, - for standard output, oci:DIR[:NAME] for an installer in an OCI layout (default: _out)',
+    { short: 'o' },
+  ),
+  toolFlag('output', 'push', 'text', 'REF', 'registry, repository and tag an installer is pushed to'),
   toolFlag(
     'output',
     'tar-to-stdout',

@@ -1,5 +1,6 @@
 /** Which boot assets an output is made of, and where each of them lies: decided without looking. */
 import { type DiskBootloader, type DiskChoice, diskBootloader } from '../disk/bootloader.ts';
+import { type InstalledAssets, installedBootloader } from '../installer/artifacts-layer.ts';
 import { type IsoChoice, type IsoGenerator, isoGenerator } from '../iso/generator.ts';
 import type { FinalProfile } from '../profiles/resolve.ts';
 import type { AssetSource } from './asset-source.ts';
@@ -11,7 +12,7 @@ export type FileRole = 'kernel' | 'initramfs' | 'systemd-stub' | 'systemd-boot';
 export type AssetRole = FileRole | 'grub';
 
 /** What a build is made of: `imager-image` brings every asset that no path names. */
-export type InputRole = AssetRole | 'imager-image' | 'image-cache';
+export type InputRole = AssetRole | 'imager-image' | 'image-cache' | 'base-installer';
 
 /** Where one asset is. */
 export interface AssetPlace {
@@ -92,6 +93,12 @@ const DISK_NEEDS = {
   'sd-boot': { files: SYSTEMD_FILES, grub: false },
 } as const satisfies Record<DiskBootloader, Needs>;
 
+/** GRUB itself is in the base installer. */
+const INSTALLER_NEEDS = {
+  'sd-boot': { files: SYSTEMD_FILES, grub: false },
+  grub: { files: ['kernel', 'initramfs'], grub: false },
+} as const satisfies Record<InstalledAssets['bootloader'], Needs>;
+
 function needsOf(profile: FinalProfile): Needs {
   switch (profile.output.kind) {
     case 'cmdline':
@@ -106,7 +113,7 @@ function needsOf(profile: FinalProfile): Needs {
     case 'image':
       return DISK_NEEDS[diskBootloader(diskChoice(profile))];
     case 'installer':
-      return { files: SYSTEMD_FILES, grub: true };
+      return INSTALLER_NEEDS[installedBootloader({ secureBoot: profile.secureboot === true, traits: profile.traits })];
   }
 }
 

@@ -1,3 +1,4 @@
+import type { PulledImage } from '../oci/store/store.ts';
 import type { FinalProfile } from '../profiles/resolve.ts';
 import type { Tree } from '../tree/tree.ts';
 import type { Assets } from './acquire.ts';
@@ -11,6 +12,8 @@ export interface BuildInput {
   readonly epoch: number;
   readonly cmdline: string;
   readonly assets: Assets;
+  /** What an installer is built on. */
+  readonly baseInstaller?: PulledImage;
   /** Images a node need not pull. */
   readonly imageCache?: Tree;
 }

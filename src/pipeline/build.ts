@@ -7,6 +7,7 @@ import { acquireAssets, type PinnedInputs } from './acquire.ts';
 import type { Artifact } from './artifact.ts';
 import type { BuildInput } from './build-input.ts';
 import { imageCacheSource } from './image-cache-source.ts';
+import { pullBaseInstaller } from './installer-base.ts';
 import type { Plan, PlanRequest } from './plan.ts';
 import { inspectedKernel, ukiOf } from './uki.ts';
 import type { Workplace } from './workplace.ts';
@@ -20,6 +21,10 @@ interface KindRow {
 const KINDS = {
   // The two names are what UEFI firmware tells by how to start it; IANA's spelling of the first, with a dot, it does not know.
   iso: { mediaType: 'application/vnd.efi-iso', build: async (input) => (await import('./iso.ts')).isoOf(input) },
+  installer: {
+    mediaType: 'application/x-tar',
+    build: async (input) => (await import('./installer.ts')).installerOf(input),
+  },
   image: { mediaType: 'application/octet-stream', build: async (input) => (await import('./disk.ts')).diskOf(input) },
   uki: { mediaType: 'application/efi', build: async (input) => (await ukiOf(input)).bytes },
   kernel: { mediaType: 'application/octet-stream', build: kernelOf },
@@ -37,12 +42,30 @@ const KINDS = {
  * await writeArtifact(workplace.platform, artifact, '_out');
  */
 export async function build(workplace: Workplace, request: PlanRequest, plan: Plan): Promise<Artifact> {
+  const { build: buildKind } = rowFor(request.profile.output.kind, plan);
+  const input = await acquireInput(workplace, request, plan);
+  return finishArtifact(workplace, request, plan, await buildKind(input));
+}
+
+/** All that `plan` decided on, fetched where it is not here. Throws `unsupported`, `verification`, what acquiring throws. */
+export async function acquireInput(workplace: Workplace, request: PlanRequest, plan: Plan): Promise<BuildInput> {
   const { profile, epoch } = request;
-  const { mediaType, build: buildKind } = rowFor(profile.output.kind, plan);
+  rowFor(profile.output.kind, plan);
   const pinned = pinnedBy(plan);
   const assets = await acquireAssets(workplace, request, pinned);
+  const base = await baseInstallerOf(workplace, request, pinned);
   const cache = await cacheOf(workplace, request, pinned);
-  const bytes = await buildKind({ workplace, profile, epoch, cmdline: plan.cmdline, assets, ...cache });
+  return { workplace, profile, epoch, cmdline: plan.cmdline, assets, ...base, ...cache };
+}
+
+/** What was built under its name, compressed if that was planned. Throws what compressing throws. */
+export async function finishArtifact(
+  workplace: Workplace,
+  { profile, epoch }: PlanRequest,
+  plan: Plan,
+  bytes: Bytes,
+): Promise<Artifact> {
+  const { mediaType } = rowFor(profile.output.kind, plan);
   const name = plan.outputs[0]!.path;
   if (plan.compression === undefined) return { name, mediaType, bytes };
   const content = { bytes, name: outputFileName(profile), epoch };
@@ -58,6 +81,15 @@ function rowFor(kind: OutputKind, { unsupported: [reason] }: Plan): KindRow {
 
 function pinnedBy({ inputs }: Plan): PinnedInputs {
   return new Map(inputs.flatMap(({ role, digest }) => (digest === null ? [] : [[role, digest]])));
+}
+
+async function baseInstallerOf(
+  workplace: Workplace,
+  { profile }: PlanRequest,
+  pinned: PinnedInputs,
+): Promise<Pick<BuildInput, 'baseInstaller'>> {
+  if (profile.output.kind !== 'installer') return {};
+  return { baseInstaller: await pullBaseInstaller(workplace, profile, pinned.get('base-installer')) };
 }
 
 async function cacheOf(

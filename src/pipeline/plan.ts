@@ -23,6 +23,7 @@ import { checkEpoch } from './epoch.ts';
 import { type PlannedImageCache, planImageCache } from './image-cache-plan.ts';
 import { hostsOfImage, resolveImagerImage } from './imager-image.ts';
 import { digestOfPlace } from './input-digest.ts';
+import { planBaseInstaller } from './installer-base.ts';
 import { jsonOfMapping } from './json-of-mapping.ts';
 import { unsupportedReasons } from './unsupported.ts';
 import type { Workplace } from './workplace.ts';
@@ -108,6 +109,7 @@ export async function planBuild(workplace: Workplace, request: PlanRequest, opti
   const inputs = options.resolve
     ? await resolveInputs(origins)
     : origins.map(({ input }) => ({ ...input, digest: null }));
+  const base = await planBaseInstaller(workplace, profile, options);
   const cache = await planImageCache(workplace, profile, options);
   return {
     profile: documentOf(profile),
@@ -116,9 +118,9 @@ export async function planBuild(workplace: Workplace, request: PlanRequest, opti
     meta: profile.customization.metaContents,
     outputs: [{ path: artifactFileName(profile), kind: profile.output.kind, format: formatOf(profile) }],
     ...(compression === undefined ? {} : { compression }),
-    inputs: [...inputs, ...cache.inputs],
+    inputs: [...inputs, ...base.inputs, ...cache.inputs],
     ...(cache.imageCache === undefined ? {} : { imageCache: cache.imageCache }),
-    hosts: [...new Set([...hosts, ...cache.hosts])],
+    hosts: [...new Set([...hosts, ...base.hosts, ...cache.hosts])],
     warnings: [
       ...profile.warnings,
       ...networkWarnings,

@@ -5,7 +5,6 @@ import type { Profile } from '../profiles/profile.ts';
 export function unsupportedReasons(profile: Profile): string[] {
   const { input, output, overlay, customization } = profile;
   const reasons: (string | false)[] = [
-    output.kind === 'installer' && `output kind ${output.kind}`,
     profile.secureboot === true && output.kind !== 'cmdline' && 'SecureBoot signing',
     input.systemExtensions.length > 0 && output.kind !== 'cmdline' && output.kind !== 'kernel' && 'system extensions',
     customization.embeddedMachineConfiguration !== '' &&

@@ -35,7 +35,13 @@ describe('what an output is made of', () => {
     ['disk image', { baseProfileName: 'metal' }, [KERNEL, INITRAMFS, STUB, BOOT, GRUB]],
     ['disk image before 1.10', { baseProfileName: 'metal', version: 'v1.9.0' }, [KERNEL, INITRAMFS, GRUB]],
     ['secure boot disk image', { baseProfileName: 'secureboot-metal' }, [KERNEL, INITRAMFS, STUB, BOOT]],
-    ['installer', { baseProfileName: 'installer' }, [KERNEL, INITRAMFS, STUB, BOOT, GRUB]],
+    ['installer', { baseProfileName: 'installer' }, [KERNEL, INITRAMFS, STUB, BOOT]],
+    ['installer before 1.10', { baseProfileName: 'installer', version: 'v1.9.0' }, [KERNEL, INITRAMFS]],
+    [
+      'secure boot installer before 1.10',
+      { baseProfileName: 'secureboot-installer', version: 'v1.9.0' },
+      [KERNEL, INITRAMFS, STUB, BOOT],
+    ],
   ];
   for (const [name, given, expected] of cases) {
     test(name, () => assert.deepEqual(placed({ arch: 'amd64', ...given }), expected));

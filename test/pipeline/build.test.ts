@@ -383,12 +383,12 @@ describe('images that are not what is wanted', () => {
   }
 
   test('what this release cannot build is refused before anything is fetched', async () => {
-    const request = testRequest({ baseProfileName: 'installer' });
+    const request = testRequest({ baseProfileName: 'secureboot-iso' });
     const nowhere: Workplace = { platform: untouchablePlatform(), store: '/nonexistent', transport: {} };
     const plan = await planBuild(nowhere, request, { resolve: false });
     await assert.rejects(build(nowhere, request, plan), {
       code: 'unsupported',
-      message: 'output kind installer: not supported by this release',
+      message: 'SecureBoot signing: not supported by this release',
     });
   });
 
