@@ -86,7 +86,6 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
 const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   undici: ['platform'],
   yaml: ['yaml'],
-  semver: ['extensions'],
   '@sigstore/bundle': ['trust'],
   '@sigstore/verify': ['trust'],
   '@sigstore/core': ['trust'],
@@ -98,7 +97,7 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   '@bomb.sh/tab': ['cli'],
   'log-update': ['cli'],
   pako: ['meta', 'pipeline'],
-  '@noble/hashes': ['bytes', 'formats', 'meta', 'profiles', 'oci', 'boot', 'iso', 'pipeline'],
+  '@noble/hashes': ['bytes', 'formats', 'extensions', 'meta', 'profiles', 'oci', 'boot', 'iso', 'pipeline'],
 };
 
 /** Node's own modules: the platform implementation and the command line only. */

@@ -3,7 +3,7 @@
  * What is an error here is an error for the decoder on the node, or a key it would silently ignore.
  */
 import { nearName, type Problem, quoted } from '../yaml/diagnostic.ts';
-import type { MappingNode, ScalarNode, YamlNode } from '../yaml/document.ts';
+import type { ScalarNode, YamlNode } from '../yaml/document.ts';
 import { asBoolean, asInteger, asText, isNull, resolveScalar } from '../yaml/scalar.ts';
 import { formatAddress, formatPrefix, isMistake, parseAddress, parsePrefix } from './address.ts';
 import { formatDuration, parseDuration } from './duration.ts';
@@ -30,6 +30,8 @@ export interface DecodeOptions {
   readonly foreignNames: Readonly<Record<string, string>>;
   /** Minor version of Talos 1.x the document is for: newer fields are warned of. Absent: the newest. */
   readonly talosMinor?: number;
+  /** Where nothing is lost by a key that nobody reads; an error unless told. */
+  readonly unknownKeys?: Problem['severity'];
 }
 
 interface Decoder {
@@ -39,7 +41,7 @@ interface Decoder {
 
 /** Decodes the root of a document; problems are appended to `problems`. */
 export function decodeObject(
-  node: MappingNode,
+  node: YamlNode,
   type: ObjectType,
   options: DecodeOptions,
   problems: Problem[],
@@ -65,7 +67,7 @@ export function canonicalObject(object: LocatedObject, type: ObjectType): Readon
 export function problemOf(
   located: { readonly node: YamlNode; readonly path: string },
   message: string,
-  details: { readonly hint?: string | undefined; readonly severity?: Problem['severity'] } = {},
+  details: { readonly hint?: string | undefined; readonly severity?: Problem['severity'] | undefined } = {},
 ): Problem {
   const { hint, severity = 'error' } = details;
   const { position, length } = located.node;
@@ -102,7 +104,8 @@ function objectOf(decoder: Decoder, node: YamlNode, type: ObjectType, path: stri
     if (field === undefined) {
       // What the key was probably meant to be counts as set, so that nobody is told it is missing as well.
       const meant = unknownKey(decoder, key, type, path);
-      if (meant !== undefined && !fields.has(meant)) fields.set(meant, { path: inner, node: key });
+      if (meant !== undefined && decoder.options.unknownKeys !== 'warning' && !fields.has(meant))
+        fields.set(meant, { path: inner, node: key });
     }
     if (field !== undefined && !isNull(value)) {
       if (isTooNew(decoder, field)) tooNew(decoder, key, inner, field);
@@ -358,7 +361,8 @@ function unknownKey(decoder: Decoder, key: ScalarNode, type: ObjectType, path: s
   const near = names.includes(foreign) ? foreign : nearName(key.text, names);
   const known = near === undefined ? `known here: ${listed(names)}` : `did you mean ${near}?`;
   const inner = path === '' ? key.text : `${path}.${key.text}`;
-  decoder.problems.push(problemOf({ node: key, path: inner }, 'unknown key, Talos would ignore it', { hint: known }));
+  const details = { hint: known, severity: decoder.options.unknownKeys };
+  decoder.problems.push(problemOf({ node: key, path: inner }, 'unknown key, Talos would ignore it', details));
   return near;
 }
 

@@ -123,6 +123,8 @@ function encodeBlock(header: Header): Uint8Array {
   putText(block, 'prefix', split?.prefix ?? '');
   putText(block, 'linkName', asciiOnly(header.linkName).slice(0, FIELDS.linkName[1]));
   for (const field of ['mode', 'uid', 'gid', 'size', 'mtime', 'major', 'minor'] as const) {
+    // Go leaves them empty in the header of records alone.
+    if (header.type === 'x' && (field === 'major' || field === 'minor')) continue;
     const value = header[field];
     if ((field === 'major' || field === 'minor') && !fits(field, value)) {
       throw invalid(`tar entry ${header.name}: device number ${value} does not fit`);

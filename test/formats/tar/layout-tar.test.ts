@@ -61,7 +61,8 @@ test('headers are those of Go, byte for byte', async () => {
     block.write(`${mode}\x000000000\x000000000\x00${size}\x0000000000000\0`, 100, 'latin1');
     block.write(`        ${type}`, 148, 'latin1');
     block.write('ustar\x0000', 257, 'latin1');
-    block.write('0000000\x000000000\0', 329, 'latin1');
+    // The embedded configurations of test/vectors/extensions show that headers of records have none.
+    if (type !== 'x') block.write('0000000\x000000000\0', 329, 'latin1');
     const sum = block.reduce((total, byte) => total + byte, 0);
     block.write(`${sum.toString(8).padStart(6, '0')}\0 `, 148, 'latin1');
     return block;
