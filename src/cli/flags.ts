@@ -82,7 +82,7 @@ export const FLAGS: readonly Flag[] = [
     'where kernel, initramfs and boot loaders come from: REF, oci:DIR, oci-archive:FILE or dir:DIR',
   ),
   toolFlag('inputs', 'grub-dir', 'text', 'DIR', "GRUB platform directories (default: the imager image's)"),
-  profileFlag('inputs', 'base-installer-image', 'text', 'REF', 'base installer image'),
+  profileFlag('inputs', 'base-installer-image', 'text', 'SOURCE', 'base installer image: REF or oci:DIR'),
   profileFlag('inputs', 'image-cache', 'text', 'SOURCE', 'image cache: REF or an OCI layout directory'),
   toolFlag('inputs', 'insecure', 'switch', '', 'registries: do not check TLS certificates, allow plain HTTP'),
   toolFlag('inputs', 'mirror', 'list', 'HOST=ENDPOINT', 'registry mirror, tried in order before the registry itself'),

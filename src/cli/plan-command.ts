@@ -1,9 +1,12 @@
 /** `imager plan <profile>`: what would be built, and from what. */
+import { formatPushTarget } from '../oci/registry/push-target.ts';
 import { type Plan, planBuild } from '../pipeline/plan.ts';
 import { dumpProfile } from '../profiles/dump.ts';
-import { readBuildRequest, workplaceOf } from './build-request.ts';
+import { flagsByArchitecture } from './architectures.ts';
+import { type BuildRequest, readBuildRequest, workplaceOf } from './build-request.ts';
 import type { Invocation, PlanView } from './command-line.ts';
 import { elideKernelArguments, elideProfile } from './elide.ts';
+import { checkInstallerOutput, type InstallerOutput, installerOutput, wantsImage } from './installer-output.ts';
 import type { Io } from './io.ts';
 import { formatBytes } from './progress.ts';
 
@@ -11,21 +14,47 @@ type PlanInvocation = Extract<Invocation, { readonly command: 'plan' }>;
 
 export async function runPlan(invocation: PlanInvocation, io: Io): Promise<number> {
   const { profile, flags, resolve, view } = invocation;
-  const { request, warnings } = await readBuildRequest(profile, flags, io);
+  const output = wantsImage(flags) ? installerOutput(flags) : undefined;
   const hasDigests = view === 'text' || view === 'json';
-  const decided = await planBuild(workplaceOf(flags, io), request, { resolve: resolve && hasDigests });
-  const plan = { ...decided, warnings: [...warnings, ...decided.warnings] };
-  if (!hasDigests) for (const warning of plan.warnings) io.stderr.write(`warning: ${warning}\n`);
-  io.stdout.write(VIEWS[view](plan));
+  const requests: BuildRequest[] = [];
+  for (const each of profile === '-' ? [flags] : flagsByArchitecture(flags)) {
+    requests.push(await readBuildRequest(profile, each, io));
+  }
+  if (output !== undefined) {
+    checkInstallerOutput(
+      output,
+      requests.map(({ request }) => request.profile),
+    );
+  }
+  const plans: Plan[] = [];
+  for (const { request, warnings } of requests) {
+    const decided = await planBuild(workplaceOf(flags, io), request, { resolve: resolve && hasDigests });
+    const plan = { ...decided, warnings: [...warnings, ...decided.warnings] };
+    if (!hasDigests) for (const warning of plan.warnings) io.stderr.write(`warning: ${warning}\n`);
+    plans.push(
+      output?.push === undefined ? plan : { ...plan, hosts: [...new Set([...plan.hosts, output.push.registry])] },
+    );
+  }
+  io.stdout.write(VIEWS[view](plans));
+  if (view === 'text' && output !== undefined) io.stdout.write(section('goes to', destinations(output, plans[0]!)));
   return 0;
 }
 
-const VIEWS: Readonly<Record<PlanView, (plan: Plan) => string>> = {
-  text: formatPlan,
-  json: (plan) => `${JSON.stringify(plan, null, 2)}\n`,
-  yaml: ({ profile }) => dumpProfile(profile),
-  hosts: ({ hosts }) => hosts.map((host) => `${host}\n`).join(''),
+/** Of one plan or, for an installer, of one for each architecture. */
+const VIEWS: Readonly<Record<PlanView, (plans: readonly Plan[]) => string>> = {
+  text: (plans) => plans.map(formatPlan).join('\n'),
+  json: (plans) => `${JSON.stringify(plans.length === 1 ? plans[0] : plans, null, 2)}\n`,
+  yaml: (plans) => plans.map(({ profile }) => dumpProfile(profile)).join('---\n'),
+  hosts: (plans) => [...new Set(plans.flatMap(({ hosts }) => hosts))].map((host) => `${host}\n`).join(''),
 };
+
+function destinations({ local, push }: InstallerOutput, { profile }: Plan): string[] {
+  return [
+    ...(local.kind === 'archives' ? [local.directory] : []),
+    ...(local.kind === 'layout' ? [`oci:${local.directory}:${local.name ?? profile.version}`] : []),
+    ...(push === undefined ? [] : [formatPushTarget(push)]),
+  ];
+}
 
 /** For people, who may show it to others: without what is secret. */
 export function formatPlan(plan: Plan): string {

@@ -135,7 +135,11 @@ function wholeAsset(imageRef: string, forceInsecure: boolean): ContainerAsset {
 }
 
 function baseInstaller(imageRef: string | undefined, insecure: boolean): Partial<ContainerAsset> {
-  return imageRef === undefined || imageRef === '' ? {} : { imageRef, forceInsecure: insecure };
+  if (imageRef === undefined || imageRef === '') return {};
+  // Upstream has no way to say so by a flag.
+  return imageRef.startsWith('oci:')
+    ? { ociPath: imageRef.slice('oci:'.length) }
+    : { imageRef, forceInsecure: insecure };
 }
 
 /** A reference with registry and tag written out is pulled; anything else is an OCI layout directory (spec 10.1). */

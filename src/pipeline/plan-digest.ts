@@ -2,6 +2,7 @@
 import { sha256 } from '@noble/hashes/sha2.js';
 import { toHex } from '../bytes/field.ts';
 import { type Digest, parseDigest } from '../bytes/units.ts';
+import { loadedTags } from '../installer/tags.ts';
 import type { Plan } from './plan.ts';
 
 /** Raised when the same plan gives other bytes: part of every plan digest. */
@@ -17,7 +18,7 @@ const LAYOUT_REVISION = 1;
  */
 export function planDigest({ profile, epoch, cmdline, compression, inputs }: Plan): Digest {
   // Where inputs lie is no part of the name: their digests are.
-  const { input: _, ...decided } = profile;
+  const { input, ...decided } = profile;
   const identity = {
     revision: LAYOUT_REVISION,
     inputs: inputs.map(({ role, digest }) => {
@@ -28,6 +29,8 @@ export function planDigest({ profile, epoch, cmdline, compression, inputs }: Pla
     epoch,
     cmdline,
     ...(compression === undefined ? {} : { compression }),
+    // Except that an installer is loaded under the name of its base.
+    ...(profile.output.kind === 'installer' ? { loadedAs: loadedTags(input.baseInstaller.imageRef) } : {}),
   };
   return parseDigest(`sha256:${toHex(sha256(new TextEncoder().encode(canonicalJson(identity))))}`);
 }
