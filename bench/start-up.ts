@@ -29,7 +29,7 @@ export function install({ directory, runs }: Bench): Row[] {
   // Types are the gate's business.
   const compile = ['-p', join(ROOT, 'tsconfig.build.json'), '--noCheck', '--outDir', join(directory, 'dist')];
   execFileSync(process.execPath, [compiler, ...compile], { stdio: 'pipe' });
-  cpSync(join(ROOT, 'dist/imager.js'), join(directory, 'dist/imager.js'));
+  cpSync(join(ROOT, 'dist/cli'), join(directory, 'dist/cli'), { recursive: true });
   execFileSync('npm', ['ci', '--omit=dev', '--ignore-scripts', '--no-audit', '--no-fund'], {
     cwd: directory,
     stdio: 'pipe',

@@ -7,7 +7,7 @@ const enough = found[0] > wanted[0] || (found[0] === wanted[0] && found[1] >= wa
 if (enough) {
   keepCompiled();
   collectEarly();
-  (isBundleCurrent() ? import('../dist/imager.js') : import('../src/cli/run.ts')).then((cli) => cli.run(), refuse);
+  (isBundleCurrent() ? import('../dist/cli/imager.js') : import('../src/cli/run.ts')).then((cli) => cli.run(), refuse);
 } else {
   void startUnderOwnNode();
 }

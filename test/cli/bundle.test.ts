@@ -14,11 +14,11 @@ describe('bin/imager.js', () => {
   let root: string;
   beforeEach(async () => {
     root = await mkdtemp(join(tmpdir(), 'bootwright-bin-'));
-    for (const folder of ['bin', 'dist', 'src/cli']) await mkdir(join(root, folder), { recursive: true });
+    for (const folder of ['bin', 'dist/cli', 'src/cli']) await mkdir(join(root, folder), { recursive: true });
     await copyFile(IMAGER, join(root, 'bin/imager.js'));
     await writeFile(join(root, 'package.json'), '{"type": "module"}');
     await writeFile(join(root, 'src/cli/run.ts'), "export const run = (): void => console.log('sources');");
-    await writeFile(join(root, 'dist/imager.js'), "export const run = () => console.log('bundle');");
+    await writeFile(join(root, 'dist/cli/imager.js'), "export const run = () => console.log('bundle');");
     await writeInputs();
   });
   afterEach(() => rm(root, { recursive: true }));
