@@ -35,9 +35,12 @@ export type NodeOrder = 'pre-order' | 'post-order';
 export class IndexBuilder {
   readonly #values = new Map<string, IndexValue[]>();
 
-  /** False, and nothing added, when the key has a character the format cannot hold. Of equal priorities the latest is first. */
-  add(key: string, value: string, priority: number): boolean {
-    for (let at = 0; at < key.length; at++) if (key.charCodeAt(at) >= CHARACTER_COUNT) return false;
+  /** Of equal priorities the latest is first. Throws `invalid-input` where key or value is not ASCII, as depmod then gives up. */
+  add(key: string, value: string, priority: number): void {
+    for (const text of [key, value]) {
+      if (!isAscii(text))
+        throw invalid(`module index: ${JSON.stringify(text.slice(0, 60))} of "${value.slice(0, 60)}": want ASCII only`);
+    }
     const known = this.#values.get(key);
     if (known === undefined) this.#values.set(key, [{ value, priority }]);
     else {
@@ -45,13 +48,17 @@ export class IndexBuilder {
       while (at > 0 && known[at - 1]!.priority >= priority) at--;
       known.splice(at, 0, { value, priority });
     }
-    return true;
   }
 
   /** Throws `invalid-input` when the file would be larger than its offsets can say. */
   encode(order: NodeOrder): Uint8Array {
     return encodeNodes(nodesOf(this.#values), order);
   }
+}
+
+function isAscii(text: string): boolean {
+  for (let at = 0; at < text.length; at++) if (text.charCodeAt(at) >= CHARACTER_COUNT) return false;
+  return true;
 }
 
 /** Each node stands before all below it. */

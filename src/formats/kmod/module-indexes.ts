@@ -34,7 +34,7 @@ export type KmodRelease = 30 | 34;
 export interface ModuleIndexes {
   /** `modules.dep` and the others, owned by root, at the epoch. */
   readonly files: Tree;
-  /** What depmod would complain of and go on: modules that are damaged, keys a file cannot hold. */
+  /** What depmod would complain of and go on: modules that are damaged, aliases that cannot be matched. */
   readonly warnings: readonly string[];
 }
 
@@ -59,7 +59,7 @@ const MAX_FILE: number = 128 << 20;
 
 /**
  * `modules` is what lies in `lib/modules/<kernel version>`; index files that are there already do not count. Throws `invalid-input` when
- * modules need each other in a circle, naming them, and for trees too large to count; what sources throw.
+ * modules need each other in a circle, naming them, for names and aliases that are not ASCII, and for trees too large to count; what sources throw.
  */
 export async function buildModuleIndexes(
   modules: Tree,
@@ -82,7 +82,7 @@ export async function buildModuleIndexes(
   const files: Record<string, Bytes> = {
     ...dependencyFiles(loaded, owners, traits),
     ...aliasFiles(loaded, traits, warnings),
-    ...symbolFiles(loaded, owners, pool, traits, warnings),
+    ...symbolFiles(loaded, owners, pool, traits),
     ...builtinFiles(
       await list(modules, 'modules.builtin', warnings),
       await list(modules, 'modules.builtin.modinfo', warnings),
@@ -168,7 +168,7 @@ function addAlias(
   warnings: string[],
 ): void {
   if (normal === undefined) warnings.push(`module ${module}: alias ${alias}: brackets are not in pairs`);
-  else if (!index.add(normal, module, priority)) warnings.push(`module ${module}: alias ${alias}: want ASCII only`);
+  else index.add(normal, module, priority);
 }
 
 /** Of kmod's table of symbols. */
@@ -179,7 +179,6 @@ function symbolFiles(
   owners: Int32Array,
   pool: NamePool,
   traits: Traits,
-  warnings: string[],
 ): Record<string, Bytes> {
   const ownerByName = new Map<string, number>();
   for (const [number, owner] of owners.entries()) if (owner >= 0) ownerByName.set(pool.nameOf(number), owner);
@@ -190,7 +189,7 @@ function symbolFiles(
     const owner = ownerByName.get(symbol)!;
     const { name } = modules[owner]!;
     text.push(`alias symbol:${symbol} ${name}\n`);
-    if (!index.add(`symbol:${symbol}`, name, owner)) warnings.push(`module ${name}: symbol ${symbol}: want ASCII only`);
+    index.add(`symbol:${symbol}`, name, owner);
   }
   return { 'modules.symbols': text.toBytes(), 'modules.symbols.bin': ofMemory(index.encode(traits.nodeOrder)) };
 }
