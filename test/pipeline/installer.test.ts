@@ -4,6 +4,7 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { gunzipSync } from 'node:zlib';
+import { ofMemory } from '../../src/bytes/bytes.ts';
 import { read } from '../../src/bytes/read.ts';
 import { ImagerError } from '../../src/errors.ts';
 import { indexTarBytes } from '../../src/formats/tar/tar-index.ts';
@@ -121,11 +122,7 @@ async function checkLayers({ image }: InstallerArtifact, { id, installer }: Inst
   assert.equal(layers.length, installer!.layers.length);
   for (const [index, expected] of installer!.layers.entries()) {
     const archive = layers[index]!;
-    const entries = await indexTarBytes({
-      size: archive.length,
-      extents: [{ kind: 'memory', length: archive.length, data: archive }],
-      starts: [0],
-    });
+    const entries = await indexTarBytes(ofMemory(archive));
     assert.deepEqual(
       entries.map(({ name, mode }) => [name, mode]),
       expected.members.map(({ name, mode }) => [name, Number.parseInt(mode, 8)]),
