@@ -130,7 +130,7 @@ const hostile: readonly (readonly [string, readonly Change[], RegExp])[] = [
   ['a fragment that is not there', [[INODES + AT.a + 20, 9]], /fragment 9 of 1/],
   ['a place in a fragment behind its end', [[INODES + AT.a + 24, ...u16(4000)]], /bytes, want 4013/],
   ['a block outside the image', [[INODES + AT.b + 16, ...u32(1 << 30)]], /behind the image/],
-  ['a block larger than blocks are', [[INODES + AT.b + 32, ...u32(0x1001001)]], /behind the image/],
+  ['a block larger than blocks are', [[INODES + AT.b + 32, ...u32(0x1001001)]], /4097 bytes/],
   ['a file of more blocks than are counted', [[INODES + AT.b + 28, ...u32(0xfffff000)]], /ends before/],
   ['a link to 64 KiB', [[INODES + AT.link + 20, ...u32(65_536)]], /a target of 65536 bytes/],
   ['a link to nothing', [[INODES + AT.link + 20, 0]], /a target of 0 bytes/],

@@ -34,7 +34,7 @@ test('a tree of every form comes back', async () => {
 });
 
 test('random trees come back', async () => {
-  for (let index = 0; index < 30; index++) {
+  for (let index = 0; index < 15; index++) {
     const tree = randomTree(`unit ${index}`, ['user.', 'trusted.', 'security.']);
     const options = { ...ZSTD, blockSize: 4096 << (index % 4) };
     await assertSameTree(await decoded(await squashTree(tree, options, platform)), tree);
