@@ -85,8 +85,10 @@ export function formatPlan(plan: Plan): string {
 
 function imageCacheLines({ profile, imageCache }: Plan): string[] {
   if (imageCache === undefined) return [];
-  const { images, size } = imageCache;
-  return [`${images} image${images === 1 ? '' : 's'} for ${profile.arch}, ${formatBytes(size)}`];
+  const { images, size, partitionSize } = imageCache;
+  const content = `${images} image${images === 1 ? '' : 's'} for ${profile.arch}, ${formatBytes(size)}`;
+  if (partitionSize === undefined) return [content];
+  return [content, `partition IMAGECACHE of ${partitionSize} bytes (${formatBytes(partitionSize)}), added to the disk`];
 }
 
 function section(title: string, lines: readonly string[]): string {

@@ -7,6 +7,7 @@ import { layoutMetaPartition } from '../meta/partition.ts';
 import { layoutBiosPartition, layoutFirstSector } from './bios-boot.ts';
 import { bootTree, layoutBootPartition } from './boot-partition.ts';
 import { efiTree, layoutEfiPartition } from './efi-partition.ts';
+import { imageCachePartitionSize, layoutImageCachePartition } from './image-cache-partition.ts';
 import { diskMetaValues } from './meta-values.ts';
 import { layoutPartitions, type PartitionName, type PartitionTable } from './partitions.ts';
 import type { BiosGrub, DiskImageOptions, DiskParts } from './parts.ts';
@@ -22,11 +23,12 @@ const DISK_LABEL = 'talos-image-disk';
  * `invalid-input` where epoch, version, META values or a part are not what they must be.
  */
 export function buildDisk(parts: DiskParts, options: DiskImageOptions): Bytes {
-  const { epoch, size } = options;
+  const { epoch, size, imageCache } = options;
   if (!Number.isInteger(epoch) || epoch < 0 || epoch > LATEST_EPOCH) {
     throw invalid(`epoch ${epoch}: want whole seconds since 1970, 0..${LATEST_EPOCH}`);
   }
-  const table = layoutPartitions(parts.bootloader, options.traits, options);
+  const cache = imageCache === undefined ? {} : { imageCacheSize: imageCachePartitionSize(imageCache, epoch) };
+  const table = layoutPartitions(parts.bootloader, options.traits, { ...options, ...cache });
   const { geometry, partitions } = table;
   const grub = biosGrubOf(parts);
   const bios = partitions.get('BIOS');
@@ -52,6 +54,10 @@ function contents(parts: DiskParts, { geometry, partitions }: PartitionTable, op
     fill('EFI', (at) => layoutEfiPartition(efiTree(parts, options), at).bytes),
     fill('META', () => layoutMetaPartition(meta)),
   ];
+  const { imageCache, epoch } = options;
+  if (imageCache !== undefined) {
+    placements.push(fill('IMAGECACHE', (at) => layoutImageCachePartition(imageCache, at, epoch)));
+  }
   if (parts.bootloader === 'sd-boot') return placements;
   const { bios } = parts;
   const reset = parts.bootloader === 'dual-boot' || options.traits.hasGrubResetEntry;

@@ -1,19 +1,27 @@
 /** Partitions of a disk image: which, how large, where. Source: spec boot-and-images 6.1, 6.2, 6.3. */
 import { MIB } from '../bytes/units.ts';
 import { ImagerError } from '../errors.ts';
-import { allocatePartitions, type DiskOptions, diskGeometry, type WantedPartition } from '../formats/gpt/allocate.ts';
+import {
+  allocatePartitions,
+  type DiskOptions,
+  diskGeometry,
+  PARTITION_ALIGNMENT,
+  type WantedPartition,
+} from '../formats/gpt/allocate.ts';
 import { type Guid, guidOfLabel, PARTITION_TYPE } from '../formats/gpt/guid.ts';
 import type { GptGeometry } from '../formats/gpt/layout.ts';
 import { ATTRIBUTE, type Partition } from '../formats/gpt/partition.ts';
 import type { Traits } from '../profiles/traits.ts';
 import type { DiskBootloader } from './bootloader.ts';
 
-export type PartitionName = 'EFI' | 'BIOS' | 'BOOT' | 'META' | 'STATE' | 'EPHEMERAL';
+export type PartitionName = 'EFI' | 'BIOS' | 'BOOT' | 'META' | 'STATE' | 'EPHEMERAL' | 'IMAGECACHE';
 
 /** Disk size, sector size and what lies before the partitions. */
 export interface DiskDimensions extends DiskOptions {
   /** Bytes. A partial sector at the end stays unused. */
   readonly size: number;
+  /** Bytes, a whole number of MiB; no such partition unless given. */
+  readonly imageCacheSize?: number;
 }
 
 export type PartitionTraits = Pick<Traits, 'partitionSizes' | 'skipsDataPartitions'>;
@@ -34,11 +42,16 @@ interface Size {
 const LEAST_REST: number = MIB;
 
 /** In order. BOOT is the third wherever there is GRUB, which looks for it there. */
-function partitionSizes(bootloader: DiskBootloader, { partitionSizes: sizes, skipsDataPartitions }: PartitionTraits) {
+function partitionSizes(
+  bootloader: DiskBootloader,
+  { partitionSizes: sizes, skipsDataPartitions }: PartitionTraits,
+  imageCacheSize: number | undefined,
+): Size[] {
   const list: Size[] = [{ name: 'EFI', size: bootloader === 'grub' ? sizes.grubEfi : sizes.ukiEfi }];
   if (bootloader !== 'sd-boot') list.push({ name: 'BIOS', size: sizes.bios }, { name: 'BOOT', size: sizes.boot });
   list.push({ name: 'META', size: sizes.meta });
   if (!skipsDataPartitions) list.push({ name: 'STATE', size: sizes.state }, { name: 'EPHEMERAL', size: 0 });
+  if (imageCacheSize !== undefined) list.push({ name: 'IMAGECACHE', size: imageCacheSize });
   return list;
 }
 
@@ -46,13 +59,20 @@ function partitionSizes(bootloader: DiskBootloader, { partitionSizes: sizes, ski
 export function layoutPartitions(
   bootloader: DiskBootloader,
   traits: PartitionTraits,
-  { size, ...options }: DiskDimensions,
+  { size, imageCacheSize, ...options }: DiskDimensions,
 ): PartitionTable {
-  const sizes = partitionSizes(bootloader, traits);
+  const sizes = partitionSizes(bootloader, traits, imageCacheSize);
   checkDiskSize(size, sizes, options);
   const geometry = diskGeometry(size, options);
-  const partitions = allocatePartitions(sizes.map(wantedPartition), geometry);
+  const partitions = allocatePartitions(withoutRest(sizes, geometry).map(wantedPartition), geometry);
   return { geometry, partitions: new Map(sizes.map(({ name }, index) => [name, partitions[index]!])) };
+}
+
+/** What is left is for the one that takes it, not for it alone: others may come behind. Upstream gives it all and then has no room for them. */
+function withoutRest(sizes: readonly Size[], { firstUsable, lastUsable, sectorSize }: GptGeometry): Size[] {
+  const usable = Math.floor(((lastUsable + 1) * sectorSize) / PARTITION_ALIGNMENT) * PARTITION_ALIGNMENT;
+  const rest = usable - firstUsable * sectorSize - sizes.reduce((sum, { size }) => sum + size, 0);
+  return sizes.map(({ name, size }) => ({ name, size: size || rest }));
 }
 
 function wantedPartition({ name, size }: Size): WantedPartition {

@@ -5,6 +5,7 @@ import type { SecureBootEnrollment } from '../boot/loader-conf.ts';
 import type { Bytes } from '../bytes/bytes.ts';
 import type { MetaValue } from '../meta/value.ts';
 import type { Traits } from '../profiles/traits.ts';
+import type { Tree } from '../tree/tree.ts';
 import type { DiskDimensions, PartitionTraits } from './partitions.ts';
 
 /** systemd-boot and what it starts. */
@@ -43,7 +44,7 @@ export type DiskParts =
       readonly efiCore: Uint8Array;
     } & InstalledKernel);
 
-export interface DiskImageOptions extends DiskDimensions {
+export interface DiskImageOptions extends Omit<DiskDimensions, 'imageCacheSize'> {
   /** The Talos version as the user gave it. */
   readonly version: string;
   readonly architecture: Architecture;
@@ -51,6 +52,8 @@ export interface DiskImageOptions extends DiskDimensions {
   /** Seconds since 1970, 0..2^32-1: of every file. */
   readonly epoch: number;
   readonly meta: readonly MetaValue[];
+  /** Images a node need not pull, in a partition of `imageCachePartitionSize`, which `size` has to include. */
+  readonly imageCache?: Tree;
   /** `off` unless given. */
   readonly enrollment?: SecureBootEnrollment;
 }

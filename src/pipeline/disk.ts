@@ -4,6 +4,7 @@ import { type EfiPlatform, type GrubPlatform, readGrubFile } from '../boot/grub-
 import type { Bytes } from '../bytes/bytes.ts';
 import { diskBootloader } from '../disk/bootloader.ts';
 import { buildDisk } from '../disk/build.ts';
+import { imageCachePartitionSize } from '../disk/image-cache-partition.ts';
 import type { BiosGrub, DiskParts, InstalledKernel, SystemdBoot } from '../disk/parts.ts';
 import type { Architecture } from '../profiles/profile.ts';
 import { diskChoice } from './asset-places.ts';
@@ -16,9 +17,14 @@ import { inspectedKernel, systemdBootOf, ukiOf } from './uki.ts';
 
 /** The whole disk in its format, referring to the assets. Throws what `buildDisk`, the makers of its parts and `inDiskFormat` throw. */
 export async function diskOf(input: BuildInput): Promise<Bytes> {
-  const { profile, epoch } = input;
+  const { profile, epoch, imageCache } = input;
+  const { size, sectorSize } = diskDimensions(profile);
+  const cache = imageCache === undefined ? {} : { imageCache };
+  const cacheSize = imageCache === undefined ? 0 : imageCachePartitionSize(imageCache, epoch);
   const disk = buildDisk(await partsOf(input), {
-    ...diskDimensions(profile),
+    size: size + cacheSize,
+    sectorSize,
+    ...cache,
     version: profile.version,
     architecture: profile.arch,
     traits: profile.traits,

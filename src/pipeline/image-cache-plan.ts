@@ -1,8 +1,9 @@
 /** What of an image cache is decided and shown before anything is built. */
 import type { FinalProfile } from '../profiles/resolve.ts';
+import type { Tree } from '../tree/tree.ts';
 import { type ImageCacheSource, imageCacheSource, imageOfCache } from './image-cache-source.ts';
 import { hostsOfImage } from './imager-image.ts';
-import type { PlannedInput, PlanOptions } from './plan.ts';
+import type { PlannedInput, PlanOptions, PlanRequest } from './plan.ts';
 import type { Workplace } from './workplace.ts';
 
 /** An image cache that is here. */
@@ -11,6 +12,8 @@ export interface PlannedImageCache {
   readonly images: number;
   /** Of all its files, bytes. */
   readonly size: number;
+  /** Bytes, in a disk image: as much is added to the disk's own size. */
+  readonly partitionSize?: number;
 }
 
 export interface ImageCachePlan {
@@ -25,7 +28,7 @@ export interface ImageCachePlan {
 /** Throws `invalid-input` for a bad reference; when resolving also what `findImageCache` throws. */
 export async function planImageCache(
   workplace: Workplace,
-  profile: FinalProfile,
+  { profile, epoch }: PlanRequest,
   { resolve }: PlanOptions,
 ): Promise<ImageCachePlan> {
   const source = imageCacheSource(profile);
@@ -42,8 +45,18 @@ export async function planImageCache(
     inputs,
     hosts,
     warnings: [...warnings, ...found.warnings.map((warning) => `image cache: ${warning}`)],
-    imageCache: { images: found.images, size: found.size },
+    imageCache: { images: found.images, size: found.size, ...(await partitionOf(profile, found.tree, epoch)) },
   };
+}
+
+async function partitionOf(
+  { output }: FinalProfile,
+  tree: Tree,
+  epoch: number,
+): Promise<Pick<PlannedImageCache, 'partitionSize'>> {
+  if (output.kind !== 'image') return {};
+  const { imageCachePartitionSize } = await import('../disk/image-cache-partition.ts');
+  return { partitionSize: imageCachePartitionSize(tree, epoch) };
 }
 
 function placeOf(source: ImageCacheSource): Pick<PlannedInput, 'reference' | 'path'> {

@@ -110,7 +110,7 @@ export async function planBuild(workplace: Workplace, request: PlanRequest, opti
     ? await resolveInputs(origins)
     : origins.map(({ input }) => ({ ...input, digest: null }));
   const base = await planBaseInstaller(workplace, profile, options);
-  const cache = await planImageCache(workplace, profile, options);
+  const cache = await planImageCache(workplace, request, options);
   return {
     profile: documentOf(profile),
     epoch,

@@ -12,11 +12,6 @@ export function unsupportedReasons(profile: Profile): string[] {
       output.kind !== 'kernel' &&
       'embedded machine configuration',
     overlay !== null && 'overlays',
-    hasImageCache(profile) && output.kind === 'image' && 'an image cache in a disk image',
   ];
   return reasons.filter((reason) => reason !== false).map((reason) => `${reason}: not supported by this release`);
-}
-
-function hasImageCache({ input }: Profile): boolean {
-  return input.imageCache.imageRef !== '' || input.imageCache.ociPath !== '' || input.imageCache.tarballPath !== '';
 }

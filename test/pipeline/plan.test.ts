@@ -176,11 +176,6 @@ describe('what this release cannot build is said, and the rest planned', () => {
     ['extensions', { input: { systemExtensions: [image] } }, [/^system extensions: not/]],
     ['overlays', { overlay: { name: 'board', image } }, [/^overlays: not/]],
     [
-      'image caches in disks',
-      { baseProfileName: 'metal', input: { imageCache: { imageRef: 'example.org/cache:v1' } } },
-      [/^an image cache in a disk image: not/],
-    ],
-    [
       'several at once',
       { baseProfileName: 'secureboot-metal', overlay: { name: 'board', image } },
       [/^SecureBoot/, /^overlays/],
