@@ -31,8 +31,14 @@ export interface Programs {
   run(program: string, ...args: readonly string[]): { readonly code: number | null; readonly text: string };
 }
 
+/** Variables for programs, by the root of their files. */
+export type Environment = (root: string) => Readonly<Record<string, string>>;
+
 /** Unpacks packages, with all they need listed too, once per machine. The first call downloads them. */
-export async function debianPrograms(packages: readonly string[]): Promise<Programs> {
+export async function debianPrograms(
+  packages: readonly string[],
+  environment: Environment = () => ({}),
+): Promise<Programs> {
   const cache = join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'bootwright-demo');
   const architecture = ARCHITECTURES[process.arch]!;
   const wanted = packages.map((name) => ({ name, architecture }));
@@ -53,7 +59,7 @@ export async function debianPrograms(packages: readonly string[]): Promise<Progr
     run(program, ...args) {
       const path = ['usr/sbin', 'usr/bin'].map((folder) => join(root, folder, program)).find((one) => existsSync(one));
       if (path === undefined) throw new Error(`${program}: in none of ${packages.join(', ')}`);
-      const env = { LC_ALL: 'C.UTF-8', TZ: 'UTC', PATH: process.env.PATH ?? '' };
+      const env = { LC_ALL: 'C.UTF-8', TZ: 'UTC', PATH: process.env.PATH ?? '', ...environment(root) };
       const options = { encoding: 'utf8', env, maxBuffer: 1 << 28 } as const;
       const { status, stdout, stderr, error } = spawnSync(
         loader,
