@@ -26,11 +26,19 @@ export interface PlacedContent {
 
 const FRAGMENT_ENTRY_SIZE = 16;
 
+export interface ContentServices {
+  /** A digest that tells contents apart. */
+  readonly hash: () => Hash;
+  /** Called with bytes of content as they are dealt with. */
+  readonly onDone: (length: number) => void;
+}
+
 /** Writes contents and remembers them. */
 export class Contents {
   readonly #writer: DataWriter;
   readonly #blockSize: number;
   readonly #hash: () => Hash;
+  readonly #onDone: (length: number) => void;
   /** Sizes that several different contents may have: only there the bytes are looked at. */
   readonly #sharedSizes: ReadonlySet<number>;
   readonly #byIdentity = new Map<string, PlacedContent>();
@@ -41,10 +49,11 @@ export class Contents {
   #pendingSize = 0;
 
   /** `contents` are all that will be placed. */
-  constructor(writer: DataWriter, blockSize: number, hash: () => Hash, contents: Iterable<Bytes>) {
+  constructor(writer: DataWriter, blockSize: number, contents: Iterable<Bytes>, { hash, onDone }: ContentServices) {
     this.#writer = writer;
     this.#blockSize = blockSize;
     this.#hash = hash;
+    this.#onDone = onDone;
     this.#sharedSizes = sharedSizes(contents);
   }
 
@@ -52,7 +61,10 @@ export class Contents {
   async place(content: Bytes): Promise<PlacedContent> {
     const identity = identityOf(content);
     const same = identity === undefined ? undefined : this.#byIdentity.get(identity);
-    if (same !== undefined) return same;
+    if (same !== undefined) {
+      this.#onDone(content.size);
+      return same;
+    }
     const placed = await this.#placeByContent(content);
     if (identity !== undefined) this.#byIdentity.set(identity, placed);
     return placed;
@@ -62,7 +74,10 @@ export class Contents {
     if (!this.#sharedSizes.has(content.size)) return this.#write(content);
     const key = `${content.size} ${toHex(await digest(content, this.#hash()))}`;
     const known = this.#byDigest.get(key);
-    if (known !== undefined) return known;
+    if (known !== undefined) {
+      this.#onDone(content.size);
+      return known;
+    }
     const placed = await this.#write(content);
     this.#byDigest.set(key, placed);
     return placed;
@@ -79,6 +94,7 @@ export class Contents {
     const fragment = { index: this.#fragments.length, offset: this.#pendingSize };
     this.#pendingSize += size;
     this.#pending.push(await read(content));
+    this.#onDone(size);
     return { size, start: 0, blocks: new Uint32Array(0), fragment, sparse: 0 };
   }
 
@@ -100,11 +116,14 @@ export class Contents {
     const count = Math.ceil(size / blockSize);
     const placed: PlacedContent = { size, start: 0, blocks: new Uint32Array(count), fragment: undefined, sparse: size };
     let isFirst = true;
+    let done = 0;
     // Blocks that the extents show to be zeros are in no run.
     for (const run of blockRuns(content, blockSize)) {
       for (let index = run.first; index < run.first + run.count; index++) {
         const at = index * blockSize;
         const data = await read(content, at, Math.min(blockSize, size - at));
+        this.#onDone(at + data.length - done);
+        done = at + data.length;
         if (isZero(data)) continue;
         placed.sparse -= data.length;
         const begins = isFirst;
@@ -115,6 +134,7 @@ export class Contents {
         });
       }
     }
+    this.#onDone(size - done);
     return placed;
   }
 

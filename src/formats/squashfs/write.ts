@@ -9,7 +9,7 @@ import { invalid } from '../../errors.ts';
 import type { Platform } from '../../platform/types.ts';
 import type { Tree } from '../../tree/tree.ts';
 import { blockEncoder, type CompressorChoice } from './compressor.ts';
-import { Contents, type PlacedContent } from './contents.ts';
+import { type ContentServices, Contents, type PlacedContent } from './contents.ts';
 import { DataWriter } from './data-writer.ts';
 import { checkTime, encodeInodes, ID_SIZE } from './inode-tables.ts';
 import { encodeLookupTable } from './lookup-table.ts';
@@ -28,6 +28,13 @@ export interface SquashfsOptions {
 /** What of the machine is needed. */
 export type Machine = Pick<Platform, 'compression' | 'hash'>;
 
+/** What a write may be watched and stopped by. */
+export interface SquashfsWatch {
+  readonly signal?: AbortSignal;
+  /** Called with bytes of the files' content as they are dealt with; all of them together are the sum of the files' sizes, hard links counted once. */
+  readonly onDone?: (length: number) => void;
+}
+
 /** Images end at a multiple of this, so that they can be attached as a disk. Bytes. */
 const PADDING = 4096;
 
@@ -44,11 +51,11 @@ export async function squashTree(
   tree: Tree,
   options: SquashfsOptions,
   machine: Machine,
-  { signal }: { readonly signal?: AbortSignal } = {},
+  watch: SquashfsWatch = {},
 ): Promise<Bytes> {
   const parts: Uint8Array[] = [];
   const sink = { write: async (chunk: Uint8Array) => void parts.push(chunk) };
-  await writeSquashfs(tree, options, machine, sink, signal === undefined ? {} : { signal });
+  await writeSquashfs(tree, options, machine, sink, watch);
   return squashfsOf(concat(parts.map(ofMemory)));
 }
 
@@ -68,7 +75,7 @@ export async function writeSquashfs(
   options: SquashfsOptions,
   machine: Machine,
   sink: StreamSink,
-  { signal }: { readonly signal?: AbortSignal } = {},
+  { signal, onDone = () => undefined }: SquashfsWatch = {},
 ): Promise<void> {
   const { blockSize = BLOCK_SIZE, epoch } = options;
   checkBlockSize(blockSize);
@@ -77,7 +84,10 @@ export async function writeSquashfs(
   const compressorOptions = encoder.options === undefined ? undefined : storedMetadataBlock(encoder.options);
   if (compressorOptions !== undefined) await sink.write(compressorOptions);
   const writer = new DataWriter(sink, SUPERBLOCK_SIZE + (compressorOptions?.length ?? 0), encoder.pack, signal);
-  const { placed, fragments } = await writeContents(nodes, writer, blockSize, machine);
+  const { placed, fragments } = await writeContents(nodes, writer, blockSize, {
+    hash: () => machine.hash('sha256'),
+    onDone,
+  });
   const tables = await encodeInodes(nodes, placed, encoder);
   let position = writer.position;
   const append = async (data: Uint8Array): Promise<number> => {
@@ -129,14 +139,14 @@ async function writeContents(
   { all }: Nodes,
   writer: DataWriter,
   blockSize: number,
-  { hash }: Machine,
+  services: ContentServices,
 ): Promise<{ readonly placed: ReadonlyMap<Node, PlacedContent>; readonly fragments: readonly Uint8Array[] }> {
   const files = all.flatMap((node) => (node.entry.kind === 'file' ? [{ node, content: node.entry.content }] : []));
   const contents = new Contents(
     writer,
     blockSize,
-    () => hash('sha256'),
     files.map(({ content }) => content),
+    services,
   );
   const placed = new Map<Node, PlacedContent>();
   for (const { node, content } of files) placed.set(node, await contents.place(content));
