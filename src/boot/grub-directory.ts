@@ -52,8 +52,10 @@ export function buildGrubDirectory(
 
 function platformFiles(files: Tree, platform: GrubPlatform): [string, Bytes][] {
   const found: [string, Bytes][] = [];
-  for (const { path } of children(files, '')) {
-    const content = path.endsWith('.mod') || PLATFORM_FILES.has(path) ? fileAt(files, path) : undefined;
+  for (const entry of children(files, '')) {
+    const { path } = entry;
+    if (!path.endsWith('.mod') && !PLATFORM_FILES.has(path)) continue;
+    const content = entry.kind === 'file' ? entry.content : fileAt(files, path);
     if (content !== undefined) found.push([path, content]);
   }
   if (found.some(([name]) => name.endsWith('.mod'))) return found;

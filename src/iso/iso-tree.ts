@@ -1,5 +1,5 @@
 /** Trees as they go onto an ISO: one time for all, and owners and modes as the generator sets them. Source: spec boot-and-images 5.5. */
-import { below, EMPTY_TREE, type Entry, overlay, type Tree, treeOf } from '../tree/tree.ts';
+import { type Attributes, below, EMPTY_TREE, type Entry, overlay, type Tree, withAttributes } from '../tree/tree.ts';
 
 /** Where Talos looks for images that need not be pulled. */
 const IMAGE_CACHE_DIRECTORY = 'imagecache';
@@ -15,12 +15,12 @@ export interface IsoTreeOptions {
 export function isoTree(trees: readonly Tree[], imageCache: Tree | undefined, options: IsoTreeOptions): Tree {
   const cache = imageCache === undefined ? EMPTY_TREE : below(imageCache, IMAGE_CACHE_DIRECTORY);
   const merged = [...trees, cache].reduce(overlay);
-  return treeOf(merged.entries.map((entry) => onIso(entry, options)));
+  return withAttributes(merged, (entry) => attributesOnIso(entry, options));
 }
 
-function onIso(entry: Entry, { time, normalized }: IsoTreeOptions): Entry {
-  const owned = { ...entry, uid: 0, gid: 0, mtime: time };
-  return normalized && entry.kind !== 'symlink' ? { ...owned, mode: normalizedMode(entry) } : owned;
+function attributesOnIso(entry: Entry, { time, normalized }: IsoTreeOptions): Partial<Attributes> {
+  const mode = normalized && entry.kind !== 'symlink' ? normalizedMode(entry) : entry.mode;
+  return { mode, uid: 0, gid: 0, mtime: time };
 }
 
 function normalizedMode({ kind, mode }: Entry): number {

@@ -90,8 +90,14 @@ export function treeOf(entries: Iterable<Entry>): Tree {
       else break;
     }
   }
-  const sorted = [...byPath.values()].sort((a, b) => comparePaths(a.path, b.path));
-  return { entries: sorted, byPath: new Map(sorted.map((entry) => [entry.path, entry])) };
+  return treeInOrder([...byPath.values()].sort((a, b) => comparePaths(a.path, b.path)));
+}
+
+/** For entries that come out of trees in order, root first and parents included: neither checked nor sorted again. */
+function treeInOrder(entries: readonly Entry[]): Tree {
+  const byPath = new Map<string, Entry>();
+  for (const entry of entries) byPath.set(entry.path, entry);
+  return { entries, byPath };
 }
 
 /** A literal: text, memory or `Bytes` is a file, `null` a directory, `{ link }` a symbolic link, anything else a full entry without path. */
@@ -117,25 +123,29 @@ export function treeOfLiterals(
 
 /** `upper` over `lower`: an entry replaces the one at its path; a directory over a directory keeps what is below. */
 export function overlay(lower: Tree, upper: Tree): Tree {
-  const merged = new Map<string, Entry>();
-  for (const entry of lower.entries) {
-    if (!hiddenBy(upper, entry.path)) merged.set(entry.path, entry);
+  const entries: Entry[] = [];
+  /** What begins like this lies in a directory that is none any more. */
+  let gone: string | undefined;
+  for (let at = 0, over = 0; at < lower.entries.length || over < upper.entries.length; ) {
+    const below = lower.entries[at];
+    const above = upper.entries[over];
+    const order = below === undefined ? 1 : above === undefined ? -1 : comparePaths(below.path, above.path);
+    if (order <= 0) at++;
+    if (order >= 0) over++;
+    if (order < 0) {
+      if (gone === undefined || !below!.path.startsWith(gone)) entries.push(below!);
+      continue;
+    }
+    if (order === 0 && below!.kind === 'directory' && above!.kind !== 'directory') gone = `${above!.path}/`;
+    // A root that nobody described describes nothing.
+    entries.push(order === 0 && above === ROOT ? below! : above!);
   }
-  for (const entry of upper.entries) {
-    if (entry.path === '' && merged.has('') && entry === ROOT) continue;
-    merged.set(entry.path, entry);
-  }
-  return treeOf(merged.values());
+  return treeInOrder(entries);
 }
 
-/** Whether a parent of `path` is something else than a directory in `upper`. */
-function hiddenBy(upper: Tree, path: string): boolean {
-  for (let parent = path; parent !== ''; ) {
-    parent = parentOf(parent);
-    const entry = upper.byPath.get(parent);
-    if (entry !== undefined && entry.kind !== 'directory') return true;
-  }
-  return false;
+/** The same tree with other attributes. */
+export function withAttributes(tree: Tree, attributesOf: (entry: Entry) => Partial<Attributes>): Tree {
+  return treeInOrder(tree.entries.map((entry) => ({ ...entry, ...attributesOf(entry) })));
 }
 
 /** Entries for which `keep` is true; a directory that goes takes its content along. */
@@ -147,7 +157,7 @@ export function filter(tree: Tree, keep: (entry: Entry) => boolean): Tree {
     if (entry.path === '' || keep(entry)) kept.push(entry);
     else dropped = entry.path;
   }
-  return treeOf(kept);
+  return treeInOrder(kept);
 }
 
 /** What lies below the directory `path`, as a tree of its own. Throws `invalid-input` when it is no directory of the tree. */
@@ -157,11 +167,13 @@ export function subtree(tree: Tree, path: string): Tree {
     throw invalid(`"${path}" is ${top === undefined ? 'not in the tree' : `a ${top.kind}`}: want a directory`);
   if (path === '') return tree;
   const below = `${path}/`;
-  const entries = tree.entries.filter((entry) => entry.path.startsWith(below));
-  return treeOf([
-    { ...top, path: '' },
-    ...entries.map((entry) => ({ ...entry, path: entry.path.slice(below.length) })),
-  ]);
+  const entries: Entry[] = [{ ...top, path: '' }];
+  for (let index = indexAfter(tree, path); index < tree.entries.length; index++) {
+    const entry = tree.entries[index]!;
+    if (!entry.path.startsWith(below)) break;
+    entries.push({ ...entry, path: entry.path.slice(below.length) });
+  }
+  return treeInOrder(entries);
 }
 
 /** The whole tree moved below the directory `path`, which takes the root's attributes. */
@@ -243,17 +255,19 @@ export function nameOf(path: string): string {
 
 /** Tree order: segment by segment, in byte order of UTF-8, a directory before its content. */
 export function comparePaths(a: string, b: string): number {
-  if (a === b) return 0;
-  const left = a.split('/');
-  const right = b.split('/');
-  if (a === '') return -1;
-  if (b === '') return 1;
-  for (let index = 0; index < Math.min(left.length, right.length); index++) {
-    const order = compareNames(left[index]!, right[index]!);
-    if (order !== 0) return order;
+  const length = Math.min(a.length, b.length);
+  for (let index = 0; index < length; index++) {
+    const left = a.charCodeAt(index);
+    const right = b.charCodeAt(index);
+    if (left === right) continue;
+    // A segment that ends comes before one that goes on.
+    if (left === SLASH) return -1;
+    return right === SLASH ? 1 : liftSurrogate(left) - liftSurrogate(right);
   }
-  return left.length - right.length;
+  return a.length - b.length;
 }
+
+const SLASH = 0x2f;
 
 /** Byte order of UTF-8, which is code point order; UTF-16 order differs above U+FFFF, so surrogates are lifted. */
 export function compareNames(a: string, b: string): number {
@@ -278,10 +292,8 @@ export function segmentsOf(path: string): string[] {
 
 /** Throws `invalid-input` unless `path` is relative and normalised; `''` is the root. */
 export function checkPath(path: string): void {
-  if (path === '') return;
-  for (const segment of path.split('/')) {
-    if (segment === '' || segment === '.' || segment === '..' || segment.includes('\0')) {
-      throw invalid(`path ${JSON.stringify(path)}: want relative segments without ".", ".." or NUL`);
-    }
-  }
+  if (path === '' || !UNSAFE_PATH.test(path)) return;
+  throw invalid(`path ${JSON.stringify(path)}: want relative segments without ".", ".." or NUL`);
 }
+
+const UNSAFE_PATH = /(?:^|\/)\.{0,2}(?:\/|$)|\0/;

@@ -20,6 +20,7 @@ import {
   type Tree,
   treeOf,
   treeOfLiterals,
+  withAttributes,
 } from '../../src/tree/tree.ts';
 
 const paths = (tree: Tree): string[] => tree.entries.map((entry) => entry.path);
@@ -128,4 +129,46 @@ test('a directory on disk becomes a tree, unread', async () => {
     await platform.close();
     await rm(directory, { recursive: true });
   }
+});
+
+/** Trees of a few names, so that they meet; every one valid. */
+const smallTrees: fc.Arbitrary<Tree> = fc
+  .array(fc.tuple(fc.array(fc.constantFrom('a', 'a-b', 'a.b', 'b'), { minLength: 1, maxLength: 3 }), fc.boolean()), {
+    maxLength: 6,
+  })
+  .map((items) => {
+    const entries = new Map<string, Entry>();
+    for (const [segments, isFile] of items) {
+      const path = segments.join('/');
+      const above = segments.slice(1).map((_, index) => segments.slice(0, index + 1).join('/'));
+      if (above.some((one) => entries.get(one)?.kind === 'file')) continue;
+      if ([...entries.keys()].some((one) => one.startsWith(`${path}/`))) continue;
+      const attributes = { mode: entries.size, uid: 0, gid: 0, mtime: 0 };
+      entries.set(
+        path,
+        isFile
+          ? { kind: 'file', path, content: { size: 0, extents: [], starts: [] }, ...attributes }
+          : { kind: 'directory', path, ...attributes },
+      );
+    }
+    return treeOf(entries.values());
+  });
+
+test('trees made from trees are in order and whole, as if made anew', () => {
+  const asIfNew = (tree: Tree): void => {
+    assert.deepEqual(tree, treeOf(tree.entries));
+    assert.deepEqual([...tree.byPath.keys()], paths(tree));
+  };
+  fc.assert(
+    fc.property(smallTrees, smallTrees, (lower, upper) => {
+      const both = overlay(lower, upper);
+      asIfNew(both);
+      for (const entry of upper.entries) if (entry.path !== '') assert.equal(both.byPath.get(entry.path), entry);
+      asIfNew(filter(lower, ({ mode }) => mode % 2 === 0));
+      for (const { kind, path } of lower.entries) if (kind === 'directory') asIfNew(subtree(lower, path));
+      const owned = withAttributes(lower, () => ({ uid: 7 }));
+      asIfNew(owned);
+      assert.ok(owned.entries.every(({ uid }) => uid === 7));
+    }),
+  );
 });
