@@ -12,6 +12,7 @@ import { writeToFile } from '../../src/bytes/write.ts';
 import { nodePlatform } from '../../src/platform/node.ts';
 import { treeOfLiterals } from '../../src/tree/tree.ts';
 import { type ImagerOptions, runImager, sha256OfFile } from '../support/imager-process.ts';
+import { writeVectorLayout } from '../support/installer-vectors.ts';
 import { otherNode } from '../support/other-node.ts';
 import { startRegistry, type TestRegistry } from '../support/registry.ts';
 import {
@@ -29,7 +30,9 @@ const NETWORK = fileURLToPath(new URL('../../examples/network.yaml', import.meta
 const CONTENT: SyntheticOptions = { initramfsSize: 3 * 2 ** 20, grubPlatforms: ['i386-pc', 'x86_64-efi'] };
 const hasGrub = buildableArchitecture() === 'amd64';
 
-/** What is built; names say of which kind. */
+const BASE_INSTALLER = ['--base-installer-image', 'oci:DIRECTORY/base1'];
+
+/** What is built; names say of which kind. `DIRECTORY` is that of the test. */
 const WISHES: Readonly<Record<string, readonly string[]>> = {
   ...(hasGrub
     ? {
@@ -39,6 +42,7 @@ const WISHES: Readonly<Record<string, readonly string[]>> = {
     : {}),
   'disk image': ['metal', '--arch', 'arm64', '--talos-version', 'v1.13.0', '--image-disk-size', '5GiB'],
   'UEFI ISO': ['iso', '--arch', 'arm64', '--talos-version', 'v1.13.0', '--meta', '0xc=text'],
+  installer: ['installer', '--arch', 'arm64', '--talos-version', 'v1.13.0', ...BASE_INSTALLER],
   UKI: ['iso', '--output-kind', 'uki', '--arch', 'amd64', '--talos-version', 'v1.14.0'],
 };
 const ISO = hasGrub ? 'hybrid ISO' : 'UEFI ISO';
@@ -53,6 +57,7 @@ let places = 0;
 before(async () => {
   directory = await mkdtemp(join(tmpdir(), 'bootwright-determinism-'));
   assets = await writeSyntheticAssets(join(directory, 'assets'), CONTENT);
+  await writeVectorLayout(directory, 'base1');
   registry = await startRegistry();
   registry.serve('team/imager', assets.tag, await imageOfLayout(assets));
   for (const wish of Object.keys(WISHES)) wanted.set(wish, await digestOfBuild(wish));
@@ -62,6 +67,10 @@ after(async () => {
   await platform.close();
   await rm(directory, { recursive: true });
 });
+
+function wordsOf(wish: string): string[] {
+  return WISHES[wish]!.map((word) => word.replace('DIRECTORY', directory));
+}
 
 interface Circumstances extends ImagerOptions {
   readonly source?: string;
@@ -75,7 +84,7 @@ async function digestOfBuild(wish: string, circumstances: Circumstances = {}): P
   const place = join(directory, `place-${places++}`);
   const output = join(place, 'output');
   const paths = ['--imager-image', source, '--store', circumstances.store ?? join(place, 'store'), '-o', output];
-  const { code, stderr, stdout } = await runImager([...WISHES[wish]!, ...paths, '--quiet', '--json'], {
+  const { code, stderr, stdout } = await runImager([...wordsOf(wish), ...paths, '--quiet', '--json'], {
     ...options,
     environment: { XDG_CACHE_HOME: join(directory, 'cache'), ...environment },
   });

@@ -13,17 +13,20 @@ import { nodePlatform } from '../../src/platform/node.ts';
 import { BUILT_IN_PROFILES } from '../../src/profiles/built-in.ts';
 import { finaliseProfile, resolveProfile } from '../../src/profiles/resolve.ts';
 import { skipWithoutGrub } from '../support/grub.ts';
+import { writeVectorLayout } from '../support/installer-vectors.ts';
 import { writeSyntheticAssets } from '../support/synthetic-assets.ts';
 
 const skip = skipWithoutGrub('i386-pc', 'zstd', 'gzip', 'qemu-img', 'tar');
 const platform = nodePlatform();
 let directory = '';
 let layout = '';
+let base = '';
 
 before(async () => {
   directory = await mkdtemp(join(tmpdir(), 'bootwright-profiles-'));
   layout = join(directory, 'layout');
   await writeSyntheticAssets(layout);
+  base = await writeVectorLayout(directory, 'base1');
 });
 
 after(async () => {
@@ -34,10 +37,15 @@ after(async () => {
 for (const name of BUILT_IN_PROFILES.keys()) {
   for (const arch of ['amd64', 'arm64'] as const) {
     const profile = finaliseProfile(resolveProfile({ baseProfileName: name, arch }));
-    const isLater = profile.secureboot === true || profile.output.kind === 'installer';
+    const isLater = profile.secureboot === true;
     test(`${name} ${arch}${isLater ? ' is refused' : ''}`, { skip }, async () => {
       const workplace = { platform, store: join(directory, 'store'), transport: {} };
-      const request = { profile, epoch: DEFAULT_EPOCH, assets: { kind: 'layout', directory: layout } as const };
+      const input = { ...profile.input, baseInstaller: { ...profile.input.baseInstaller, ociPath: base } };
+      const request = {
+        profile: { ...profile, input },
+        epoch: DEFAULT_EPOCH,
+        assets: { kind: 'layout', directory: layout } as const,
+      };
       const plan = await planBuild(workplace, request, { resolve: false });
       if (isLater) {
         await assert.rejects(build(workplace, request, plan), { code: 'unsupported' });
@@ -69,6 +77,9 @@ async function judge(path: string, diskSize: number | undefined): Promise<void> 
     // The last field of a gzip file: its content's size in 32 bits. `gzip -l` would unpack all of it to tell.
     const data = await readFile(path);
     assert.equal(data.readUInt32LE(data.length - 4), diskSize! % 2 ** 32);
+  } else if (path.endsWith('.tar')) {
+    const names = execFileSync('tar', ['-tf', path], { encoding: 'utf8' });
+    assert.match(names, /^sha256:[0-9a-f]{64}\n(?:[0-9a-f]{64}\.tar\.gz\n){2}manifest\.json\n$/);
   } else if (path.endsWith('.ova')) {
     const names = execFileSync('tar', ['-tf', path], { encoding: 'utf8' });
     assert.equal(names, 'disk.ovf\ndisk.mf\ndisk.vmdk\n');
