@@ -1,5 +1,5 @@
 import process from 'node:process';
-import { pipeline, Readable } from 'node:stream';
+import type { Transform, TransformOptions } from 'node:stream';
 import { promisify } from 'node:util';
 import {
   constants,
@@ -9,6 +9,7 @@ import {
   createZstdDecompress,
   deflateRaw as deflateRawWithCallback,
   inflate as inflateWithCallback,
+  type ZlibOptions,
   zstdCompress as zstdCompressWithCallback,
   zstdDecompress as zstdDecompressWithCallback,
 } from 'node:zlib';
@@ -18,6 +19,8 @@ import type { Chunks, Compression, NativeLzma2 } from './types.ts';
 
 /** 1 MiB output buffers: with Node's default of 16 KiB decoding is three times slower (DEPENDENCIES.md). */
 const CHUNK = 1 << 20;
+/** Decoding goes on while what was decoded before is put away: that far. */
+const AHEAD: ZlibOptions & TransformOptions = { chunkSize: CHUNK, readableHighWaterMark: 2 * CHUNK };
 
 // One-shot calls run in libuv's pool, as many at once as it has threads.
 const deflateRaw = promisify(deflateRawWithCallback);
@@ -29,7 +32,7 @@ const zstdDecompress = promisify(zstdDecompressWithCallback);
 let lzma2: { readonly library: NativeLzma2 | undefined } | undefined;
 
 export const nodeCompression: Compression = {
-  gunzip: (input, signal) => through(input, createGunzip({ chunkSize: CHUNK }), 'gzip stream', signal),
+  gunzip: (input, signal) => through(input, createGunzip(AHEAD), 'gzip stream', signal),
   gzip: (input, { level }, signal) => through(input, createGzip({ level, chunkSize: CHUNK }), 'gzip stream', signal),
   unzstdFrame: (input, signal) =>
     through(
@@ -71,36 +74,40 @@ function zstdBound(size: number): number {
   return size + (size >>> 8) + 1024;
 }
 
-/** `input` through a transform; a decoding error becomes `invalid-input`, an error of the input stays what it is. */
-async function* through(
-  input: Chunks,
-  transform: NodeJS.ReadWriteStream & AsyncIterable<unknown>,
-  what: string,
-  signal?: AbortSignal,
-): Chunks {
-  let inputError: unknown;
-  const watched = async function* (): Chunks {
+/**
+ * `input` through a transform; a decoding error becomes `invalid-input`, an error of the input stays what it is. While a chunk of
+ * it is used, the next one is asked for, and no further.
+ */
+async function* through(input: Chunks, transform: Transform, what: string, signal?: AbortSignal): Chunks {
+  let inputError: { readonly error: unknown } | undefined;
+  const feed = async (): Promise<void> => {
     try {
-      yield* input;
+      let used: Promise<void> | undefined;
+      for await (const chunk of input) {
+        await used;
+        if (transform.destroyed) return;
+        // Called back with an error when the transform is destroyed: whoever destroyed it knows.
+        used = new Promise((resolve) => transform.write(chunk, () => resolve()));
+      }
+      transform.end();
     } catch (error) {
-      inputError = error;
-      throw error;
+      inputError = { error };
+      transform.destroy();
     }
   };
-  const source = Readable.from(watched(), { objectMode: true, highWaterMark: 1 });
-  pipeline(source, transform, () => undefined);
+  // Not waited for: it may be waiting for input that does not come.
+  void feed();
   try {
     for await (const chunk of transform) {
       signal?.throwIfAborted();
       yield chunk as Uint8Array;
     }
   } catch (error) {
-    // The decoder's own error is also thrown into the input it leaves behind.
-    if (inputError !== undefined && !isZlibError(inputError)) throw inputError;
+    if (inputError !== undefined) throw (inputError as { readonly error: unknown }).error;
     if (isZlibError(error)) throw invalid(`damaged ${what}: ${error.message}`, { cause: error });
     throw error;
   } finally {
-    source.destroy();
+    transform.destroy();
   }
 }
 

@@ -87,6 +87,29 @@ test('an image becomes a tree, its layers are there as served and plain', async 
   assert.deepEqual(await one.files('tmp'), []);
 });
 
+test('layers of many blocks, whatever the pieces and the frames they come in', async (t) => {
+  const content = randomBytes(5_500_000, 9);
+  const layers = tar([{ name: 'large', data: content }]);
+  const frames = [0, 1_000_003, 3_500_000].map((at, index, cuts) =>
+    zstdCompressSync(layers.subarray(at, cuts[index + 1])),
+  );
+  const image = testImage([
+    { data: layers },
+    { data: gzipSync(layers, { level: 1 }), mediaType: GZIP },
+    { data: Buffer.concat(frames), mediaType: ZSTD },
+  ]);
+  for (const chunkSize of [10_007, 65_536, 3_000_001]) {
+    const one = await bench(t, image);
+    one.source.chunkSize = chunkSize;
+    const { tree, layers: stored } = await one.pull();
+    assert.deepEqual(Buffer.from(await read(fileAt(tree, 'large')!)), Buffer.from(content));
+    for (const { blob, plain, descriptor, diffId } of stored) {
+      assert.equal(digestOf(await read(blob)), descriptor.digest);
+      assert.equal(digestOf(await read(plain)), diffId);
+    }
+  }
+});
+
 test('what is in the store is not asked for again: by digest nothing, by tag the one manifest', async (t) => {
   const one = await bench(t);
   await one.pull();
