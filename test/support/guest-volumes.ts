@@ -1,0 +1,142 @@
+/** A guest with the kernel of the demonstration image mounts file systems, says what is in them, and writes to them. */
+import { execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import { filesOf } from '../../scripts/demo/debian-packages.ts';
+import { demoPackages } from '../../scripts/demo/image.ts';
+import { read } from '../../src/bytes/read.ts';
+import type { Entry, Tree } from '../../src/tree/tree.ts';
+import { demoFiles, skipWithoutDemoAssets } from './demo-assets.ts';
+import { bootSerial, skipWithoutQemu } from './qemu.ts';
+import { skipWithout } from './tools.ts';
+
+/** A `skip` option. */
+export function skipWithoutGuestVolumes(): string | false {
+  return skipWithoutDemoAssets() || skipWithoutQemu('seabios') || skipWithout('cpio');
+}
+
+export interface GuestVolume {
+  /** Path of the image, which the guest changes. */
+  readonly image: string;
+  /** Bytes: of the disk it is on. */
+  readonly sectorSize: number;
+}
+
+export interface GuestOptions {
+  /** As `mount` names it. */
+  readonly fileSystem: string;
+  /** Of the kernel, in the order of their loading; NVMe is built in. */
+  readonly modules?: readonly string[];
+  /** A directory for what the guest starts from. */
+  readonly scratch: string;
+}
+
+/** What each volume gives `linesOf` entries to compare with; `WRITTEN` is there then, `REMOVED` no more. The last line is `closed`. */
+export async function mountInGuest(volumes: readonly GuestVolume[], options: GuestOptions): Promise<string[][]> {
+  const { vmlinuz, initramfs } = await demoFiles('amd64');
+  const serial = await bootSerial({
+    program: 'qemu-system-x86_64',
+    args: [
+      ...['-machine', 'q35', '-m', '1024', '-nic', 'none', '-kernel', vmlinuz, '-append', 'console=ttyS0 quiet'],
+      // The emulator of QEMU 7.2 spoils the flags after a 16-byte compare and exchange, and the kernel with them.
+      ...['-cpu', 'qemu64,-cx16'],
+      ...['-initrd', await guestInitramfs(initramfs, volumes.length, options)],
+      ...volumes.flatMap(({ image, sectorSize }, index) => [
+        ...['-drive', `if=none,id=volume${index},format=raw,file=${image}`],
+        ...['-device', nvme(index, sectorSize)],
+      ]),
+    ],
+    timeout: 300_000,
+    until: /^volumes end|Kernel panic/m,
+  });
+  // The port is read byte by byte.
+  const text = Buffer.from(serial, 'latin1').toString('utf8').replaceAll('\r', '');
+  const reports = text.split(/^volume \d\n/m).slice(1);
+  if (reports.length !== volumes.length) throw new Error(`${reports.length} of ${volumes.length} volumes:\n${serial}`);
+  return reports.map((report) => report.split('\n'));
+}
+
+/** A file that the guest writes, and directories that it removes, in a tree that has `hard`. */
+export const WRITTEN = 'hard/written by the guest 9';
+export const REMOVED: readonly string[] = ['counts', 'attributes'];
+
+function init(volumes: number, { fileSystem, modules = [] }: GuestOptions): string {
+  return `#!/bin/busybox sh
+export PATH=/bin
+mount -t proc proc /proc
+mount -t sysfs sysfs /sys
+mount -t devtmpfs devtmpfs /dev
+echo 4 >/proc/sys/kernel/printk
+exec >/dev/ttyS0 2>&1
+for module in ${modules.join(' ')}; do
+  xzcat /lib/volumes/$module.ko.xz >/tmp/$module.ko && insmod /tmp/$module.ko
+done
+busybox mkdir /mnt
+for volume in ${Array.from({ length: volumes }, (_, index) => index).join(' ')}; do
+  echo "volume $volume"
+  mount -t ${fileSystem} /dev/nvme\${volume}n1 /mnt || continue
+  cd /mnt
+  find . -exec busybox stat -c '%f %u %g %Y %n' {} +
+  find . -type f -exec sha256sum {} +
+  find . -type l | while read -r link; do echo "link $(busybox readlink "$link") $link"; done
+  for name in 1 2 3 4 5 6 7 8 9; do echo "$name" >"hard/written by the guest $name"; done
+  rm -r ${REMOVED.join(' ')}
+  cd /
+  busybox umount /mnt && echo "closed"
+done
+echo "volumes end"
+poweroff -f
+`;
+}
+
+function nvme(index: number, sectorSize: number): string {
+  return `nvme,serial=volume${index},drive=volume${index},logical_block_size=${sectorSize},physical_block_size=${sectorSize}`;
+}
+
+/** What stat, sha256sum and readlink say about all entries. */
+export async function guestLines(tree: Tree): Promise<string[]> {
+  return (await Promise.all(tree.entries.map(linesOf))).flat();
+}
+
+async function linesOf(entry: Entry): Promise<string[]> {
+  const path = entry.path === '' ? '.' : `./${entry.path}`;
+  const type = { file: 8, directory: 4, symlink: 10, character: 2, block: 6, fifo: 1 }[entry.kind];
+  const mode = ((type << 12) | entry.mode).toString(16);
+  const lines = [`${mode} ${entry.uid} ${entry.gid} ${entry.mtime} ${path}`];
+  if (entry.kind === 'file') {
+    const sum = createHash('sha256').update(await read(entry.content));
+    lines.push(`${sum.digest('hex')}  ${path}`);
+  }
+  if (entry.kind === 'symlink') lines.push(`link ${entry.target} ${path}`);
+  return lines;
+}
+
+/** The demonstration's initramfs, then an archive whose `init` takes the place of its own. */
+async function guestInitramfs(initramfs: string, volumes: number, options: GuestOptions): Promise<string> {
+  const { modules = [], scratch } = options;
+  const root = join(scratch, 'root');
+  mkdirSync(join(root, 'lib/volumes'), { recursive: true });
+  for (const [name, data] of await kernelModules(modules, scratch))
+    writeFileSync(join(root, 'lib/volumes', name), data);
+  writeFileSync(join(root, 'init'), init(volumes, options));
+  chmodSync(join(root, 'init'), 0o755);
+  const names = ['init', 'lib', 'lib/volumes', ...modules.map((name) => `lib/volumes/${name}.ko.xz`)].join('\n');
+  const archive = execFileSync('cpio', ['-o', '-H', 'newc', '--quiet'], { cwd: root, input: `${names}\n` });
+  const own = readFileSync(initramfs);
+  const padding = Buffer.alloc((4 - (own.length % 4)) % 4);
+  const path = join(scratch, 'initramfs');
+  writeFileSync(path, Buffer.concat([own, padding, archive]));
+  return path;
+}
+
+/** Files of the kernel's package, by name. */
+async function kernelModules(modules: readonly string[], scratch: string): Promise<Map<string, Uint8Array>> {
+  if (modules.length === 0) return new Map();
+  const cache = join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'bootwright-demo');
+  const packages = await demoPackages({ cache });
+  const kernel = packages.find((path) => /\/linux-image-.*_amd64\.deb$/.test(path))!;
+  const files = await filesOf(kernel, new RegExp(`/(${modules.join('|')})\\.ko\\.xz$`), scratch);
+  return new Map([...files].map(([path, data]) => [path.replace(/.*\//, ''), data]));
+}
