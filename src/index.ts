@@ -72,6 +72,12 @@ export { type Mirrors, parseMirrors, type RegistryMirror } from './oci/registry/
 export { openStore, type Store } from './oci/store/store.ts';
 export type { Artifact } from './pipeline/artifact.ts';
 export { build } from './pipeline/build.ts';
+export {
+  buildInstaller,
+  type InstallerArtifact,
+  type InstallerLayoutOptions,
+  writeInstallerLayout,
+} from './pipeline/installer-artifact.ts';
 export type { OnProgress, ProgressEvent } from './pipeline/progress.ts';
 export { buildPxe, type PxeFile, type PxeOptions, type PxePart, type PxePlan, planPxe } from './pipeline/pxe.ts';
 export { defaultStoreDirectory, type Transport, type Workplace } from './pipeline/workplace.ts';
@@ -80,6 +86,13 @@ export { defaultStoreDirectory, type Transport, type Workplace } from './pipelin
 
 export { type ArtifactAnswer, type ArtifactRequest, answerRequest, toResponse } from './pipeline/http-answer.ts';
 export { writeArtifact } from './pipeline/write-artifact.ts';
+
+// Push: an installer into a registry.
+
+export type { ComposedBlob, ComposedImage } from './oci/composed-image.ts';
+export type { PushedBlob, PushReport } from './oci/registry/push.ts';
+export { formatPushTarget, type PushTarget, parsePushTarget } from './oci/registry/push-target.ts';
+export { pushInstaller } from './pipeline/installer-push.ts';
 
 // The content of an artefact, for whoever does something else with it.
 

@@ -33,6 +33,7 @@ export async function buildInstaller(
   return { ...artifact, image };
 }
 
+/** How files of a layout are written. */
 export interface InstallerLayoutOptions {
   /** Flush to the disk. */
   readonly sync?: boolean;

@@ -32,12 +32,14 @@ export interface PushProgress {
   readonly unit: 'bytes';
 }
 
+/** A configuration or layer, and what it took to have it in the repository. */
 export interface PushedBlob {
   readonly digest: Digest;
   readonly size: number;
   readonly outcome: BlobOutcome;
 }
 
+/** What a push did. */
 export interface PushReport {
   /** Of the one manifest, or of the index over several. */
   readonly digest: Digest;
