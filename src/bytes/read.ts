@@ -98,6 +98,8 @@ export async function readText(bytes: Bytes, what: string, limit: number): Promi
 export interface ChunkOptions {
   /** Largest chunk, bytes. */
   readonly chunkSize?: number;
+  /** Each chunk is good until the next one is asked for: two buffers serve for all. */
+  readonly isTransient?: boolean;
   readonly signal?: AbortSignal;
 }
 
@@ -106,16 +108,24 @@ export interface ChunkOptions {
  * Memory extents come as views: consumers must not write into a chunk.
  */
 export async function* chunks(bytes: Bytes, options: ChunkOptions = {}): AsyncGenerator<Uint8Array, void, undefined> {
-  const { chunkSize = CHUNK_SIZE, signal } = options;
+  const { chunkSize = CHUNK_SIZE, isTransient = false, signal } = options;
+  const buffers = [new Uint8Array(0), new Uint8Array(0)];
+  let turn = 0;
+  const bufferOf = (length: number): Uint8Array => {
+    if (!isTransient) return new Uint8Array(length);
+    turn = 1 - turn;
+    if (buffers[turn]!.length < length) buffers[turn] = new Uint8Array(length);
+    return buffers[turn]!.subarray(0, length);
+  };
   let ahead: Promise<Uint8Array> | undefined;
   try {
     for (let position = 0; position < bytes.size; ) {
       signal?.throwIfAborted();
-      const current = ahead ?? nextChunk(bytes, position, chunkSize);
+      const current = ahead ?? nextChunk(bytes, position, chunkSize, bufferOf);
       const length = Math.min(chunkSize, bytes.size - position);
       position += length;
       const chunk = await current;
-      ahead = position < bytes.size ? nextChunk(bytes, position, chunkSize) : undefined;
+      ahead = position < bytes.size ? nextChunk(bytes, position, chunkSize, bufferOf) : undefined;
       // A rejection is reported when its turn comes, not as an unhandled one in between.
       ahead?.catch(() => undefined);
       yield chunk;
@@ -125,9 +135,18 @@ export async function* chunks(bytes: Bytes, options: ChunkOptions = {}): AsyncGe
   }
 }
 
-async function nextChunk(bytes: Bytes, position: number, chunkSize: number): Promise<Uint8Array> {
+async function nextChunk(
+  bytes: Bytes,
+  position: number,
+  chunkSize: number,
+  bufferOf: (length: number) => Uint8Array,
+): Promise<Uint8Array> {
   const length = Math.min(chunkSize, bytes.size - position);
-  return memoryAt(bytes, position, length) ?? read(bytes, position, length);
+  const memory = memoryAt(bytes, position, length);
+  if (memory !== undefined) return memory;
+  const data = bufferOf(length);
+  await readInto(bytes, position, data);
+  return data;
 }
 
 /** A view of these bytes, where they lie in one piece of memory. */
@@ -141,7 +160,7 @@ export function memoryAt(bytes: Bytes, position: number, length: number): Uint8A
 
 /** Feeds all bytes to `hash` and gives its digest. */
 export async function digest(bytes: Bytes, hash: Hash, options: ChunkOptions = {}): Promise<Uint8Array> {
-  for await (const chunk of chunks(bytes, options)) hash.update(chunk);
+  for await (const chunk of chunks(bytes, { ...options, isTransient: true })) hash.update(chunk);
   return hash.digest();
 }
 

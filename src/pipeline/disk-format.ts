@@ -3,7 +3,7 @@ import { deflate } from 'pako';
 import type { Bytes } from '../bytes/bytes.ts';
 import { toHex } from '../bytes/field.ts';
 import { chunks, digest } from '../bytes/read.ts';
-import { type Digest, parseDigest } from '../bytes/units.ts';
+import { type Digest, KIB, parseDigest } from '../bytes/units.ts';
 import { guidOfLabel } from '../formats/gpt/guid.ts';
 import { layoutOva } from '../formats/ova/layout.ts';
 import { layoutQcow2 } from '../formats/qcow2/layout.ts';
@@ -46,9 +46,12 @@ export function checkDiskFormatOptions({ diskFormat, diskFormatOptions }: ImageO
   checks[diskFormat]?.(diskFormatOptions);
 }
 
+/** A grain that does not get smaller, in one piece. */
+const GRAIN_ROOM: number = 66 * KIB;
+
 /** As zlib's own level 9 gives it, on every release of Node: grains are part of images that must come out the same everywhere. */
 function deflateGrain(grain: Uint8Array): Uint8Array {
-  return deflate(grain, { level: 9, legacyHash: true });
+  return deflate(grain, { level: 9, legacyHash: true, chunkSize: GRAIN_ROOM });
 }
 
 async function ovaOf(workplace: Workplace, disk: Bytes, epoch: number): Promise<Bytes> {
@@ -65,7 +68,7 @@ async function ovaOf(workplace: Workplace, disk: Bytes, epoch: number): Promise<
 /** Of the content and where it lies; zeros are told by their length alone, so that an empty disk costs nothing. */
 async function contentIdentity({ platform, signal }: Workplace, bytes: Bytes): Promise<Digest> {
   const hash = platform.hash('sha256');
-  const options = signal === undefined ? {} : { signal };
+  const options = { isTransient: true, ...(signal === undefined ? {} : { signal }) };
   for (const extent of bytes.extents) {
     hash.update(new TextEncoder().encode(`${extent.kind === 'zeros' ? 'zeros' : 'data'} ${extent.length}\n`));
     if (extent.kind === 'zeros') continue;

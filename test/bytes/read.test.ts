@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { type Bytes, concat, ofMemory, ofSource, zeros } from '../../src/bytes/bytes.ts';
-import { read } from '../../src/bytes/read.ts';
+import { chunks, read } from '../../src/bytes/read.ts';
 import { writeToFile } from '../../src/bytes/write.ts';
 import { NodeFiles } from '../../src/platform/node-files.ts';
 import type { NewFile } from '../../src/platform/types.ts';
@@ -91,4 +91,19 @@ test('small pieces reach a file in large writes, and holes stay out', async () =
     [5000, 54_900],
     [70_000, 10],
   ]);
+});
+
+test('transient chunks are whole until the next, and take two buffers', async () => {
+  const source = ofSource(memorySource(DATA));
+  const bytes = concat([source, ofMemory(DATA.subarray(0, 5000)), zeros(3000), source]);
+  const seen: Buffer[] = [];
+  const buffers = new Set<ArrayBufferLike>();
+  for await (const chunk of chunks(bytes, { chunkSize: 10_000, isTransient: true })) {
+    // By now the next one is under way.
+    await new Promise((resolve) => setImmediate(resolve));
+    seen.push(Buffer.from(chunk));
+    buffers.add(chunk.buffer);
+  }
+  assert.deepEqual(Buffer.concat(seen), Buffer.from(await read(bytes)));
+  assert.equal(buffers.size, 2);
 });
