@@ -1,6 +1,7 @@
 /** argv to a command: commander does the grammar, `flags.ts` says what there is. */
 import { Argument, Command, CommanderError, Option } from 'commander';
 import { ImagerError } from '../errors.ts';
+import { addCache, type CacheFlags } from './cache-flags.ts';
 import { FLAGS, type Flag, type FlagValues, GROUP_TITLES, RETIRED_FLAGS } from './flags.ts';
 import { addVerify, type VerifyFlags } from './verify-flags.ts';
 
@@ -35,6 +36,7 @@ export type Invocation =
     }
   | { readonly command: 'doctor'; readonly store: string | undefined; readonly json: boolean }
   | { readonly command: 'verify'; readonly flags: VerifyFlags }
+  | { readonly command: 'cache create'; readonly flags: CacheFlags }
   /** Everything is said already: help, version, a completion script. */
   | { readonly command: 'answered' };
 
@@ -102,6 +104,7 @@ function buildProgram(texts: Texts, found: Found): Command {
   addPxe(program, texts, found);
   addStore(program, found);
   addVerify(program, (flags) => found({ command: 'verify', flags }));
+  addCache(program, (flags) => found({ command: 'cache create', flags }));
   addDoctor(program, found);
   // The real one is attached by `complete`; this entry makes the help list it without loading the library.
   if (texts.complete === undefined) {

@@ -41,6 +41,8 @@ async function runInvocation(invocation: Invocation, io: Io): Promise<number> {
     case 'store verify':
     case 'store prune':
       return (await import('./store-command.ts')).runStore(invocation, io);
+    case 'cache create':
+      return (await import('./cache-command.ts')).runCache(invocation.flags, io);
     case 'verify':
       return (await import('./verify-command.ts')).runVerify(invocation.flags, io);
     case 'doctor':

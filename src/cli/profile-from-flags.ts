@@ -142,10 +142,10 @@ function baseInstaller(imageRef: string | undefined, insecure: boolean): Partial
     : { imageRef, forceInsecure: insecure };
 }
 
-/** A reference with registry and tag written out is pulled; anything else is an OCI layout directory (spec 10.1). */
+/** A reference with registry and tag written out is pulled; anything else is a directory (spec 10.1), with `oci:` before it as elsewhere or without. */
 function imageCache(text: string | undefined, insecure: boolean): Partial<ContainerAsset> {
   if (text === undefined || text === '') return {};
-  return isStrictReference(text) ? { imageRef: text, forceInsecure: insecure } : { ociPath: text };
+  return isStrictReference(text) ? { imageRef: text, forceInsecure: insecure } : { ociPath: text.replace(/^oci:/, '') };
 }
 
 function isStrictReference(text: string): boolean {

@@ -2,7 +2,7 @@
 import { ofSource } from '../bytes/bytes.ts';
 import { toMemory } from '../bytes/read.ts';
 import { type Digest, MIB } from '../bytes/units.ts';
-import { ImagerError, invalid, withContext } from '../errors.ts';
+import { ImagerError, withContext } from '../errors.ts';
 import { indexTarBytes } from '../formats/tar/tar-index.ts';
 import { type CacheReport, checkCache, type FileDigests } from '../imagecache/check.ts';
 import {
@@ -12,11 +12,10 @@ import {
   encodeFileDigests,
   sizeOfFiles,
 } from '../imagecache/digests.ts';
-import { PARTIAL_DIRECTORY } from '../imagecache/write.ts';
+import { readCacheDirectory } from '../imagecache/directory.ts';
 import { flatten } from '../oci/layer/flatten.ts';
 import { openInPlace } from '../oci/local/in-place.ts';
-import { treeOfDirectory } from '../tree/directory.ts';
-import { type Tree, treeOf } from '../tree/tree.ts';
+import type { Tree } from '../tree/tree.ts';
 import { type ImageCacheSource, imageOfCache, nameOfImageCache, notACache } from './image-cache-source.ts';
 import { type ImageAssetSource, pullImagerImage, resolveImagerImage } from './imager-image.ts';
 import { openWorkplaceStore, type Workplace } from './workplace.ts';
@@ -90,7 +89,7 @@ async function openLocal(workplace: Workplace, source: ImageCacheSource, archite
   const found = (await files.info(path))?.kind;
   if (found !== (source.kind === 'tarball' ? 'file' : 'directory')) throw notACache(source, found);
   if (source.kind === 'tarball') return plainTree(await treeOfTarball(workplace, path));
-  if ((await files.info(`${path}/oci-layout`)) === undefined) return plainTree(await treeOfCache(workplace, path));
+  if ((await files.info(`${path}/oci-layout`)) === undefined) return plainTree(await readCacheDirectory(files, path));
   const inPlace = await openInPlace(platform, path, { os: 'linux', architecture });
   if (inPlace === undefined) return { kind: 'image', image: { kind: 'layout', directory: path } };
   return { kind: 'tree', located: { ...inPlace, isStored: false } };
@@ -107,17 +106,6 @@ async function treeOfTarball({ platform }: Workplace, path: string): Promise<Tre
   } catch (error) {
     throw withContext(path, error);
   }
-}
-
-/** With the modes that a cache in an image has, whatever the umask was. */
-async function treeOfCache({ platform }: Workplace, directory: string): Promise<Tree> {
-  const tree = await treeOfDirectory(platform.files, directory);
-  if (tree.byPath.has(PARTIAL_DIRECTORY)) {
-    throw invalid(`image cache ${directory}: not finished, it has a directory ${PARTIAL_DIRECTORY}`, {
-      hint: 'run imager cache create again: it goes on where it was stopped',
-    });
-  }
-  return treeOf(tree.entries.map((entry) => ({ ...entry, mode: entry.kind === 'directory' ? 0o755 : 0o644 })));
 }
 
 async function checked(

@@ -1,0 +1,102 @@
+/** `imager cache create`: from references to a cache in a directory or an OCI layout. */
+import { invalid } from '../errors.ts';
+import { type CachedImage, collectImages } from '../imagecache/collect.ts';
+import { checkCacheDirectory, readCacheDirectory } from '../imagecache/directory.ts';
+import { cacheImage, cacheLayer } from '../imagecache/layer.ts';
+import { writeCache } from '../imagecache/write.ts';
+import { writeToLayout } from '../oci/local/write-layout.ts';
+import { openRegistries } from '../oci/registry/registry.ts';
+import type { Files } from '../platform/types.ts';
+import type { Architecture } from '../profiles/profile.ts';
+import { checkEpoch } from './epoch.ts';
+import type { Workplace } from './workplace.ts';
+
+export type CacheTarget =
+  /** The cache itself. */
+  | { readonly kind: 'directory'; readonly directory: string }
+  /** The cache as an image, named `name`, or `name-ARCH` where there are several. */
+  | { readonly kind: 'layout'; readonly directory: string; readonly name: string };
+
+export interface ImageCacheRequest {
+  readonly references: readonly string[];
+  /** At least one. */
+  readonly architectures: readonly Architecture[];
+  readonly target: CacheTarget;
+  /** Whether what cosign has signed of the images comes along. */
+  readonly signatures: boolean;
+  /** Seconds since 1970, of a layout's image. */
+  readonly epoch: number;
+}
+
+export interface CreatedImageCache {
+  readonly images: readonly CachedImage[];
+  /** Of what the images need, each once. */
+  readonly blobs: number;
+  /** Of these blobs, bytes. */
+  readonly size: number;
+}
+
+/**
+ * Resolves, fetches and verifies. What was fetched stays when it is stopped, even by a kill, and the next run goes on with it. Throws as `collectImages` and
+ * `writeCache` do; `invalid-input` for a layout's directory that has something else in it.
+ */
+export async function createImageCache(workplace: Workplace, request: ImageCacheRequest): Promise<CreatedImageCache> {
+  const { platform, transport, signal, onProgress } = workplace;
+  const { references, architectures, target, signatures, epoch } = request;
+  checkEpoch(epoch);
+  const directory = target.kind === 'directory' ? target.directory : stagingOf(target.directory);
+  if (target.kind === 'layout') await checkLayoutDirectory(platform.files, target.directory);
+  await checkCacheDirectory(platform.files, directory);
+  const stopped = signal === undefined ? {} : { signal };
+  const { mirrors = {}, insecure = false } = transport;
+  const registries = openRegistries(platform, { mirrors, insecure });
+  const contents = await collectImages(platform, (name) => registries.source(name), references, {
+    ...stopped,
+    platforms: architectures.map((architecture) => ({ os: 'linux', architecture })),
+    signatures,
+    onImage: (done) => onProgress?.({ task: 'resolving images', done, total: references.length, unit: 'step' }),
+  });
+  await writeCache(platform, directory, contents, {
+    ...stopped,
+    onBytes: (done, total) => onProgress?.({ task: 'fetching blobs', done, total, unit: 'bytes' }),
+  });
+  if (target.kind === 'layout') await writeLayout(workplace, request, target);
+  const { images, blobs } = contents;
+  const size = [...blobs.values()].reduce((sum, { descriptor }) => sum + descriptor.size, 0);
+  return { images, blobs: blobs.size, size };
+}
+
+/** Before everything is fetched; writing looks closer. */
+async function checkLayoutDirectory(files: Files, directory: string): Promise<void> {
+  if ((await files.info(directory)) === undefined || (await files.list(directory)).length === 0) return;
+  if ((await files.info(`${directory}/oci-layout`)) !== undefined) return;
+  throw invalid(`oci:${directory}: a directory with something else in it, want an OCI image layout or none`);
+}
+
+/** Beside the layout, which may have nothing in it that does not belong there. */
+function stagingOf(layout: string): string {
+  return `${layout.replace(/\/+$/, '')}.partial`;
+}
+
+async function writeLayout(
+  { platform, signal, onProgress }: Workplace,
+  { architectures, epoch }: ImageCacheRequest,
+  { directory, name }: Extract<CacheTarget, { readonly kind: 'layout' }>,
+): Promise<void> {
+  const staging = stagingOf(directory);
+  const stopped = signal === undefined ? {} : { signal };
+  const cache = await readCacheDirectory(platform.files, staging);
+  const layer = await cacheLayer(platform, cache, { epoch, ...stopped });
+  for (const architecture of architectures) {
+    const image = cacheImage(platform, layer, { os: 'linux', architecture }, epoch);
+    // Each under its own name: upstream's imager does not look into indexes.
+    const own = architectures.length === 1 ? name : `${name}-${architecture}`;
+    const task = `writing oci:${directory}:${own}`;
+    await writeToLayout(platform, directory, own, [image], {
+      ...stopped,
+      sync: true,
+      onProgress: (done, total) => onProgress?.({ task, done, total, unit: 'bytes' }),
+    });
+  }
+  await platform.files.remove(staging);
+}
