@@ -39,15 +39,26 @@ export interface ContentPlace {
   readonly size: number;
 }
 
-interface PlannedFields extends SplitFields {
-  /** Bytes from the start of the directory's continuation blocks, one per area. */
-  readonly areas: readonly number[];
-}
-
-interface PlannedRecord {
+/** A record but for what depends on which others there are. */
+interface DescribedRecord {
   readonly entry: Entry;
   readonly identifier: string;
-  readonly fields: PlannedFields;
+  readonly fields: SplitFields;
+}
+
+interface DescribedDirectory {
+  readonly entry: DirectoryEntry;
+  /** `\0` for the root. */
+  readonly identifier: string;
+  readonly self: DescribedRecord;
+  readonly parent: DescribedRecord;
+  /** In identifier order. */
+  readonly records: readonly DescribedRecord[];
+}
+
+interface PlannedRecord extends DescribedRecord {
+  /** Bytes from the start of the directory's continuation blocks, one per area. */
+  readonly areas: readonly number[];
 }
 
 export interface PlannedDirectory {
@@ -58,69 +69,97 @@ export interface PlannedDirectory {
   readonly parent: PlannedRecord;
   /** In identifier order. */
   readonly records: readonly PlannedRecord[];
-  /** Blocks of records, and of continued fields right behind them. */
+  /** Of the records. */
   readonly recordBlocks: number;
+  /** Behind them: fields that do not fit their records. */
   readonly continuationBlocks: number;
 }
 
-/** All directories, by path, depth first. */
+/** By path, depth first. */
 export type DirectoryPlan = ReadonlyMap<string, PlannedDirectory>;
 
-/** `visible` tells which files are listed; directories always are. */
-export function planDirectories(tree: Tree, visible: (entry: Entry) => boolean): DirectoryPlan {
+/** A plan for each view, a function that tells which files it lists; directories always are. What the views have in common is worked out once. */
+export function planDirectories(tree: Tree, views: readonly ((entry: Entry) => boolean)[]): DirectoryPlan[] {
+  const directories = describeDirectories(tree);
+  return views.map(
+    (visible) => new Map(directories.map((directory) => [directory.entry.path, planDirectory(directory, visible)])),
+  );
+}
+
+/** Depth first. */
+function describeDirectories(tree: Tree): DescribedDirectory[] {
   const children = Map.groupBy(
     tree.entries.filter((entry) => entry.path !== ''),
     (entry) => parentOf(entry.path),
   );
-  const plan = new Map<string, PlannedDirectory>();
+  const attributesOf = attributeEncoder();
+  const record = (entry: Entry, identifier: string, fields: readonly Uint8Array[]): DescribedRecord => ({
+    entry,
+    identifier,
+    fields: splitFields(fields, MAXIMUM_RECORD_SIZE - systemUseOffset(identifier)),
+  });
+  const described: DescribedDirectory[] = [];
   const visit = (entry: DirectoryEntry, identifier: string, parent: DirectoryEntry): void => {
     const content = children.get(entry.path) ?? [];
-    // Identifiers are those of all entries, so that a file has the same one whatever else is visible.
+    // Those of all entries, so that a file has the same one in every view.
     const identifiers = assignIdentifiers(content.map(({ path, kind }) => ({ name: nameOf(path), kind })));
-    const named = content
-      .filter((one) => one.kind === 'directory' || visible(one))
-      .map((one) => ({ entry: one, identifier: identifiers.get(nameOf(one.path))! }))
-      .sort((a, b) => (a.identifier < b.identifier ? -1 : 1));
-    plan.set(entry.path, planDirectory(entry, identifier, parent, named));
-    for (const child of named) if (child.entry.kind === 'directory') visit(child.entry, child.identifier, entry);
+    const records = content.map((one) => {
+      const name = nameOf(one.path);
+      return record(one, identifiers.get(name)!, encodeEntry(one, name, attributesOf(one)));
+    });
+    records.sort((a, b) => (a.identifier < b.identifier ? -1 : 1));
+    const attributes = attributesOf(entry);
+    const isRoot = entry.path === '';
+    described.push({
+      entry,
+      identifier,
+      self: record(entry, SELF, isRoot ? [encodeIndicator(), ...attributes, encodeExtensionReference()] : attributes),
+      parent: record(parent, PARENT, attributesOf(parent)),
+      records,
+    });
+    for (const child of records) if (child.entry.kind === 'directory') visit(child.entry, child.identifier, entry);
   };
   const root = tree.entries[0] as DirectoryEntry;
   visit(root, SELF, root);
-  return plan;
+  return described;
 }
 
-function planDirectory(
-  entry: DirectoryEntry,
-  identifier: string,
-  parent: DirectoryEntry,
-  content: readonly { readonly entry: Entry; readonly identifier: string }[],
-): PlannedDirectory {
-  const allocator = areaAllocator();
-  const record = (of: Entry, name: string, fields: readonly Uint8Array[]): PlannedRecord => {
-    const split = splitFields(fields, MAXIMUM_RECORD_SIZE - systemUseOffset(name));
-    return { entry: of, identifier: name, fields: { ...split, areas: allocateAreas(split, allocator) } };
+/** Thousands of files share a few combinations. */
+function attributeEncoder(): (entry: Entry) => readonly Uint8Array[] {
+  const known = new Map<string, readonly Uint8Array[]>();
+  return (entry) => {
+    const key = `${entry.kind} ${entry.mode} ${entry.uid} ${entry.gid} ${entry.mtime}`;
+    let fields = known.get(key);
+    if (fields === undefined) {
+      fields = encodeAttributes(entry);
+      known.set(key, fields);
+    }
+    return fields;
   };
-  const attributes = encodeAttributes(entry);
-  const isRoot = entry.path === '';
-  const self = record(
-    entry,
-    SELF,
-    isRoot ? [encodeIndicator(), ...attributes, encodeExtensionReference()] : attributes,
-  );
-  const up = record(parent, PARENT, encodeAttributes(parent));
-  const records = content.map((one) =>
-    record(one.entry, one.identifier, encodeEntry(one.entry, nameOf(one.entry.path))),
-  );
-  const sizes = [self, up, ...records].flatMap((one) => {
-    const size = recordSize(one.identifier, inRecordSize(one.fields));
-    const sections = one.entry.kind === 'file' ? sectionCount(one.entry.content.size) : 1;
-    return Array.from({ length: sections }, () => size);
+}
+
+function planDirectory(directory: DescribedDirectory, visible: (entry: Entry) => boolean): PlannedDirectory {
+  const { entry, identifier } = directory;
+  const allocator = areaAllocator();
+  const planned = (record: DescribedRecord): PlannedRecord => ({
+    ...record,
+    areas: allocateAreas(record.fields, allocator),
   });
+  const self = planned(directory.self);
+  const parent = planned(directory.parent);
+  const records = directory.records
+    .filter((record) => record.entry.kind === 'directory' || visible(record.entry))
+    .map(planned);
+  const sizes: number[] = [];
+  for (const record of [self, parent, ...records]) {
+    const size = recordSize(record.identifier, inRecordSize(record.fields));
+    for (let count = sectionCount(record.entry); count > 0; count--) sizes.push(size);
+  }
   return {
     entry,
     identifier,
     self,
-    parent: up,
+    parent,
     records,
     recordBlocks: blocksOf(packedSize(sizes, BLOCK_SIZE)),
     continuationBlocks: allocator.blocks(),
@@ -131,8 +170,8 @@ function allocateAreas(split: SplitFields, allocator: AreaAllocator): number[] {
   return split.continued.map((_, index) => allocator.allocate(areaSize(split, index)));
 }
 
-function sectionCount(size: number): number {
-  return Math.max(1, Math.ceil(size / MAXIMUM_SECTION));
+function sectionCount(entry: Entry): number {
+  return entry.kind === 'file' ? Math.max(1, Math.ceil(entry.content.size / MAXIMUM_SECTION)) : 1;
 }
 
 /** Paths of all that is no directory, in the order they are met depth first. */
@@ -185,31 +224,28 @@ export interface Addresses {
 export function encodeDirectory(directory: PlannedDirectory, addresses: Addresses): Uint8Array {
   const { base, directories } = addresses;
   const continuation = directories.blocks.get(directory.entry.path)! - base + directory.recordBlocks;
-  const records = [directory.self, directory.parent, ...directory.records].flatMap((record) => {
-    const systemUse = joinMemory([...record.fields.inRecord, ...continuationTo(record.fields, 0, continuation)]);
-    return sectionsOf(record.entry, addresses).map(({ block, size, flags }) =>
-      encodeDirectoryRecord({
-        identifier: record.identifier,
-        block: block - base,
-        size,
-        flags,
-        time: record.entry.mtime,
-        systemUse,
-      }),
-    );
-  });
+  const planned = [directory.self, directory.parent, ...directory.records];
+  const records: Uint8Array[] = [];
+  for (const record of planned) {
+    const { entry, identifier, fields } = record;
+    const systemUse = joinMemory([...fields.inRecord, ...continuationTo(record, 0, continuation)]);
+    for (const { block, size, flags } of sectionsOf(entry, addresses)) {
+      const time = entry.mtime;
+      records.push(encodeDirectoryRecord({ identifier, block: block - base, size, flags, time, systemUse }));
+    }
+  }
   const areas = new Uint8Array(directory.continuationBlocks * BLOCK_SIZE);
-  for (const { fields } of [directory.self, directory.parent, ...directory.records]) {
-    for (const [index, area] of fields.continued.entries()) {
-      areas.set(joinMemory([...area, ...continuationTo(fields, index + 1, continuation)]), fields.areas[index]!);
+  for (const record of planned) {
+    for (const [index, area] of record.fields.continued.entries()) {
+      areas.set(joinMemory([...area, ...continuationTo(record, index + 1, continuation)]), record.areas[index]!);
     }
   }
   return joinMemory([packRecords(records, BLOCK_SIZE), areas]);
 }
 
 /** The `CE` that leads to area `index`; none when there is no such area. */
-function continuationTo(fields: PlannedFields, index: number, firstBlock: number): Uint8Array[] {
-  const at = fields.areas[index];
+function continuationTo({ fields, areas }: PlannedRecord, index: number, firstBlock: number): Uint8Array[] {
+  const at = areas[index];
   if (at === undefined) return [];
   const block = firstBlock + Math.floor(at / BLOCK_SIZE);
   return [encodeContinuation({ block, offset: at % BLOCK_SIZE, size: areaSize(fields, index) })];
@@ -225,12 +261,16 @@ function sectionsOf(entry: Entry, { directories, placeOf }: Addresses): Section[
     return [{ block: directories.blocks.get(entry.path)!, size, flags: FLAG.directory }];
   }
   const { block, size } = placeOf(entry);
-  const count = sectionCount(size);
-  return Array.from({ length: count }, (_, index) => ({
-    block: block + (index * MAXIMUM_SECTION) / BLOCK_SIZE,
-    size: Math.min(MAXIMUM_SECTION, size - index * MAXIMUM_SECTION),
-    flags: index + 1 < count ? FLAG.multiExtent : 0,
-  }));
+  const sections: Section[] = [];
+  for (let at = 0; at === 0 || at < size; at += MAXIMUM_SECTION) {
+    const isLast = at + MAXIMUM_SECTION >= size;
+    sections.push({
+      block: block + at / BLOCK_SIZE,
+      size: Math.min(MAXIMUM_SECTION, size - at),
+      flags: isLast ? 0 : FLAG.multiExtent,
+    });
+  }
+  return sections;
 }
 
 /** The path table in both byte orders. */

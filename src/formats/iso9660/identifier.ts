@@ -69,10 +69,11 @@ function firstDigits(length: number, room: number, count: number): number {
 }
 
 function mangle({ name, kind }: Named): Parts {
-  const characters = [...name];
+  // One character for each of the name's, however many code units or bytes it had; dots are still there.
+  const characters = name.replace(/[^A-Za-z0-9_.]/gu, '_').toUpperCase();
   const dot = characters.lastIndexOf('.');
   if (dot < 0 || dot === characters.length - 1) {
-    return { base: dCharacters(characters.slice(0, CHARACTERS)), tail: kind === 'directory' ? '' : '.' };
+    return { base: withoutDots(characters.slice(0, CHARACTERS)), tail: kind === 'directory' ? '' : '.' };
   }
   const base = characters.slice(0, dot);
   const extension = characters.slice(dot + 1);
@@ -82,12 +83,9 @@ function mangle({ name, kind }: Named): Parts {
     if (kept > KEPT_EXTENSION) kept = Math.max(KEPT_EXTENSION, CHARACTERS - base.length);
     keptBase = CHARACTERS - kept;
   }
-  return {
-    base: dCharacters(base.slice(0, keptBase)),
-    tail: `.${dCharacters(extension.slice(0, kept))}`,
-  };
+  return { base: withoutDots(base.slice(0, keptBase)), tail: `.${extension.slice(0, kept)}` };
 }
 
-function dCharacters(characters: readonly string[]): string {
-  return characters.map((one) => (/^[A-Za-z0-9_]$/.test(one) ? one.toUpperCase() : '_')).join('');
+function withoutDots(characters: string): string {
+  return characters.replaceAll('.', '_');
 }

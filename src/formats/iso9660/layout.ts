@@ -90,9 +90,9 @@ export interface IsoLayout {
 export function layoutIso9660(tree: Tree, options: IsoOptions): IsoLayout {
   const { appended, partitionView = false, tail = 0, shared = new Map() } = options;
   const whole = withCatalog(tree, options);
-  const complete = planDirectories(whole, () => true);
-  const views = [complete];
-  if (partitionView) views.push(planDirectories(whole, ({ path }) => shared.get(path)?.in !== 'appended'));
+  const isStored = ({ path }: Entry): boolean => shared.get(path)?.in !== 'appended';
+  const views = planDirectories(whole, partitionView ? [() => true, isStored] : [() => true]);
+  const complete = views[0]!;
 
   const descriptorEnd = SYSTEM_AREA_BLOCKS + (options.boot === undefined ? 2 : 3);
   let next = partitionView ? PARTITION_OFFSET + SYSTEM_AREA_BLOCKS + 2 : descriptorEnd;

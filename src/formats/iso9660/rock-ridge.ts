@@ -53,9 +53,16 @@ export function encodeAttributes(entry: Entry): Uint8Array[] {
   return [encodePosix(entry), encodeTimes(entry.mtime)];
 }
 
-/** The fields of an entry's record in its directory, `name` being its real name. Throws `invalid-input` for names and targets too long. */
-export function encodeEntry(entry: Entry, name: string): Uint8Array[] {
-  const fields = [...encodeAttributes(entry), ...encodeName(name)];
+/**
+ * The fields of an entry's record in its directory, `name` being its real name; `attributes` where they are encoded already. Throws `invalid-input` for
+ * names and targets too long.
+ */
+export function encodeEntry(
+  entry: Entry,
+  name: string,
+  attributes: readonly Uint8Array[] = encodeAttributes(entry),
+): Uint8Array[] {
+  const fields = [...attributes, ...encodeName(name)];
   if (entry.kind === 'symlink') fields.push(...encodeLink(entry.target));
   if (entry.kind === 'character' || entry.kind === 'block') fields.push(encodeDevice(entry.major, entry.minor));
   return fields;
