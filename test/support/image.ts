@@ -27,6 +27,8 @@ export interface TestLayer {
   /** The blob as stored: plain, gzip or zstd, told by `mediaType`. */
   readonly data: Uint8Array;
   readonly mediaType?: string;
+  /** What it unpacks to, where Node's own decoder does not tell: it stops after one zstd frame. */
+  readonly plain?: Uint8Array;
 }
 
 /** `sha256:` and the hex digest of `data`. */
@@ -46,7 +48,10 @@ export function testImage(layers: readonly TestLayer[], platform: Platform = LIN
     os: platform.os,
     ...(platform.variant === undefined ? {} : { variant: platform.variant }),
     config: {},
-    rootfs: { type: 'layers', diff_ids: layers.map(({ data, mediaType }) => digestOf(uncompressed(data, mediaType))) },
+    rootfs: {
+      type: 'layers',
+      diff_ids: layers.map(({ data, mediaType, plain }) => digestOf(plain ?? uncompressed(data, mediaType))),
+    },
   });
   const manifest = encode({
     schemaVersion: 2,
