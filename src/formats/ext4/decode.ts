@@ -5,13 +5,15 @@
 import type { Bytes } from '../../bytes/bytes.ts';
 import { read } from '../../bytes/read.ts';
 import { MIB } from '../../bytes/units.ts';
+import { decodeUtf8 } from '../../bytes/utf8.ts';
 import { invalid } from '../../errors.ts';
+import { MODE, typeOfMode } from '../../tree/mode.ts';
 import { type Attributes, type Entry, type Tree, treeOf } from '../../tree/tree.ts';
 import { decodeAttributeBlock, decodeInodeAttributes, isSealedAttributeBlock } from './attribute.ts';
 import { type DecodedItem, decodeDirectoryBlock, isSealedDirectoryBlock } from './directory-block.ts';
 import { ROOT_SIZE } from './extent-tree.ts';
 import { isSealedIndexBlock } from './hash-tree.ts';
-import { type DecodedInode, INODE, INODE_FLAGS, MODE } from './inode.ts';
+import { type DecodedInode, INODE, INODE_FLAGS } from './inode.ts';
 import { decodeDevice } from './inode-plan.ts';
 import { openVolume, readBlock, readContent, readInode, type Volume } from './volume.ts';
 
@@ -76,22 +78,10 @@ interface Walk {
   blocksLeft: number;
 }
 
-function typeOf({ mode }: DecodedInode): number {
-  return mode & 0o170000;
-}
-
 function decodeName(name: Uint8Array, directory: number): string {
-  const text = decodeText(name, `ext4 directory ${directory}: a name`);
+  const text = decodeUtf8(name, `ext4 directory ${directory}: a name`);
   if (text.includes('/')) throw invalid(`ext4 name ${JSON.stringify(text)}: "/" is not allowed`);
   return text;
-}
-
-function decodeText(data: Uint8Array, what: string): string {
-  try {
-    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(data);
-  } catch (cause) {
-    throw invalid(`${what} is not UTF-8`, { cause });
-  }
 }
 
 /** Gives the inode when it is a directory. */
@@ -128,7 +118,7 @@ async function addEntry(walk: Walk, inode: DecodedInode, path: string): Promise<
 }
 
 async function entryOf(volume: Volume, inode: DecodedInode, common: Attributes & { path: string }): Promise<Entry> {
-  switch (typeOf(inode)) {
+  switch (typeOfMode(inode.mode)) {
     case MODE.directory:
       return { kind: 'directory', ...common };
     case MODE.file: {
@@ -154,7 +144,7 @@ async function readTarget(volume: Volume, inode: DecodedInode): Promise<string> 
   const what = `ext4 inode ${number}: the target of the link`;
   if (size < 1 || size > MAXIMUM_TARGET) throw invalid(`${what} has ${size} bytes, want 1 to ${MAXIMUM_TARGET}`);
   const inline = size < ROOT_SIZE && (flags & INODE_FLAGS.extents) === 0;
-  return decodeText(inline ? block.subarray(0, size) : await read(await readContent(volume, inode)), what);
+  return decodeUtf8(inline ? block.subarray(0, size) : await read(await readContent(volume, inode)), what);
 }
 
 async function readAttributes(walk: Walk, inode: DecodedInode): Promise<ReadonlyMap<string, Uint8Array>> {

@@ -2,11 +2,12 @@
 import type { Bytes } from '../../bytes/bytes.ts';
 import { viewOf } from '../../bytes/field.ts';
 import { invalid } from '../../errors.ts';
+import { MODE } from '../../tree/mode.ts';
 import type { Entry } from '../../tree/tree.ts';
 import { type AttributePlan, attributeOf, planAttributes } from './attribute.ts';
 import { type DirectoryPlan, planDirectory } from './directory.ts';
 import { ROOT_SIZE } from './extent-tree.ts';
-import { ATTRIBUTE_ROOM, INODE, INODE_FLAGS, MODE } from './inode.ts';
+import { ATTRIBUTE_ROOM, INODE, INODE_FLAGS } from './inode.ts';
 import type { Node } from './inode-numbers.ts';
 import { encodeTime, type Timestamp } from './timestamp.ts';
 

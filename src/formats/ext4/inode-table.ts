@@ -1,4 +1,5 @@
 /** All inodes in use, and the blocks of metadata that belong to them. */
+import { MODE } from '../../tree/mode.ts';
 import { encodeAttributeBlock, encodeInodeAttributes } from './attribute.ts';
 import { inodeSeed } from './checksum.ts';
 import { encodeDirectory } from './directory.ts';
@@ -13,7 +14,6 @@ import {
   INODE,
   INODE_FLAGS,
   type InodeFields,
-  MODE,
 } from './inode.ts';
 import type { PlannedInode } from './inode-plan.ts';
 import { encodeOrphanTails } from './orphan-file.ts';

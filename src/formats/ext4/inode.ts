@@ -11,16 +11,6 @@ import { decodeTime, type Timestamp } from './timestamp.ts';
 /** Inodes with fixed purposes. `root` is the first that has a name. */
 export const INODE = { badBlocks: 1, root: 2, resize: 7, journal: 8, lostAndFound: 11, orphans: 12 } as const;
 
-/** File types in the upper bits of a mode. */
-export const MODE = {
-  fifo: 0o010000,
-  character: 0o020000,
-  directory: 0o040000,
-  block: 0o060000,
-  file: 0o100000,
-  symlink: 0o120000,
-} as const;
-
 /** Bits of `i_flags`. */
 export const INODE_FLAGS = {
   encrypted: 0x800,

@@ -6,10 +6,12 @@ import type { Bytes } from '../../bytes/bytes.ts';
 import { joinMemory, viewOf } from '../../bytes/field.ts';
 import { read } from '../../bytes/read.ts';
 import { GIB, MIB } from '../../bytes/units.ts';
+import { decodeUtf8 } from '../../bytes/utf8.ts';
 import { ImagerError, invalid } from '../../errors.ts';
+import { MODE, typeOfMode } from '../../tree/mode.ts';
 import { type Attributes, type Entry, type Tree, treeOf } from '../../tree/tree.ts';
 import { type DecodedSlot, decodeDataBlock } from './directory-data.ts';
-import { type DecodedInode, FORMAT, MODE } from './inode.ts';
+import { type DecodedInode, FORMAT } from './inode.ts';
 import { DEVICE_MINORS } from './inode-plan.ts';
 import type { FileRange } from './layout.ts';
 import { type AttributeBudget, readAttributes } from './read-attributes.ts';
@@ -70,7 +72,7 @@ export async function decodeXfs(bytes: Bytes, options: DecodeOptions = {}): Prom
       const child = await readInode(volume, slot.inode);
       const childPath = path === '' ? name : `${path}/${name}`;
       await addEntry(walk, child, childPath);
-      if (typeOf(child) !== MODE.directory) continue;
+      if (typeOfMode(child.mode) !== MODE.directory) continue;
       if (directories.has(child.number)) throw invalid(`XFS directory "${childPath}": it is in two places`);
       directories.add(child.number);
       waiting.push({ inode: child, path: childPath, depth: depth + 1 });
@@ -90,22 +92,10 @@ interface Walk {
   blocksLeft: number;
 }
 
-function typeOf({ mode }: DecodedInode): number {
-  return mode & 0o170000;
-}
-
 function decodeName(name: Uint8Array, directory: number): string {
-  const text = decodeText(name, `XFS directory ${directory}: a name`);
+  const text = decodeUtf8(name, `XFS directory ${directory}: a name`);
   if (text.includes('/')) throw invalid(`XFS name ${JSON.stringify(text)}: "/" is not allowed`);
   return text;
-}
-
-function decodeText(data: Uint8Array, what: string): string {
-  try {
-    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(data);
-  } catch (cause) {
-    throw invalid(`${what} is not UTF-8`, { cause });
-  }
 }
 
 async function addEntry(walk: Walk, inode: DecodedInode, path: string): Promise<void> {
@@ -131,7 +121,7 @@ async function addEntry(walk: Walk, inode: DecodedInode, path: string): Promise<
 }
 
 async function entryOf(walk: Walk, inode: DecodedInode, common: Attributes & { path: string }): Promise<Entry> {
-  switch (typeOf(inode)) {
+  switch (typeOfMode(inode.mode)) {
     case MODE.directory:
       return { kind: 'directory', ...common };
     case MODE.file: {
@@ -175,7 +165,7 @@ async function readTarget(volume: Volume, inode: DecodedInode): Promise<string> 
   if (size < 1 || size > MAXIMUM_TARGET) throw invalid(`${what} has ${size} bytes, want 1 to ${MAXIMUM_TARGET}`);
   if (data.format === FORMAT.local) {
     if (size > data.literal.length) throw invalid(`${what} has ${size} bytes in ${data.literal.length}`);
-    return decodeText(data.literal.subarray(0, size), what);
+    return decodeUtf8(data.literal.subarray(0, size), what);
   }
   const { blockSize } = volume.superblock;
   const extents = await readExtents(volume, number, data);
@@ -192,7 +182,7 @@ async function readTarget(volume: Volume, inode: DecodedInode): Promise<string> 
     done += piece.length;
   }
   if (done !== size) throw invalid(`${what} is damaged`);
-  return decodeText(joinMemory(pieces), what);
+  return decodeUtf8(joinMemory(pieces), what);
 }
 
 async function readDirectory(walk: Walk, inode: DecodedInode): Promise<DecodedSlot[]> {

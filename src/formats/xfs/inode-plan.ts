@@ -1,12 +1,13 @@
 /** What has to be written for each inode, as far as it follows from the tree and the inode numbers, before any block is given out. */
 import type { Bytes } from '../../bytes/bytes.ts';
 import { ImagerError, invalid } from '../../errors.ts';
+import { MODE } from '../../tree/mode.ts';
 import type { Attributes, Entry } from '../../tree/tree.ts';
 import { type Attribute, attributeOf, parentPointer } from './attribute.ts';
 import { type DirectoryPlan, planDirectory } from './directory.ts';
 import { type DirectoryContent, fileTypeOf } from './directory-item.ts';
 import type { Features } from './features.ts';
-import { LITERAL_SIZE, MODE } from './inode.ts';
+import { LITERAL_SIZE } from './inode.ts';
 import type { Node } from './inode-numbers.ts';
 import { shortAttributesSize } from './short-form-attributes.ts';
 import { encodeShortForm, shortFormSize } from './short-form-directory.ts';

@@ -1,5 +1,6 @@
 /** Inodes in their chunks, and the metadata that they own elsewhere. */
 import { viewOf } from '../../bytes/field.ts';
+import { MODE } from '../../tree/mode.ts';
 import { encodeAttributes } from './attribute-blocks.ts';
 import { EXTENT_TREE, encodeExtentRoot } from './bmap-btree.ts';
 import { encodeTree, longForm, type TreeBlock } from './btree.ts';
@@ -16,7 +17,7 @@ import {
   inodeNumber,
   rootInode,
 } from './geometry.ts';
-import { encodeFreeInode, encodeInode, FORMAT, type Fork, type InodeCore, MODE, NEW_BITMAP } from './inode.ts';
+import { encodeFreeInode, encodeInode, FORMAT, type Fork, type InodeCore, NEW_BITMAP } from './inode.ts';
 import { generationOf } from './inode-numbers.ts';
 import { blockIn, extentsOf, type PlacedInode } from './inode-placement.ts';
 import type { PlannedInode } from './inode-plan.ts';

@@ -21,16 +21,6 @@ export const LITERAL_SIZE: number = INODE_SIZE - CORE_SIZE;
 export const FORMAT = { device: 0, local: 1, extents: 2, tree: 3 } as const;
 export type Format = (typeof FORMAT)[keyof typeof FORMAT];
 
-/** File types in the upper bits of a mode. */
-export const MODE = {
-  fifo: 0o010000,
-  character: 0o020000,
-  directory: 0o040000,
-  block: 0o060000,
-  file: 0o100000,
-  symlink: 0o120000,
-} as const;
-
 /** Bits of `di_flags2`. */
 const FLAGS2 = { bigtime: 8, nrext64: 0x10 } as const;
 

@@ -1,11 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
 import { type Bytes, EMPTY, ofMemory, patch, slice, zeros } from '../../../src/bytes/bytes.ts';
 import { viewOf } from '../../../src/bytes/field.ts';
 import { read } from '../../../src/bytes/read.ts';
 import { GIB, MIB } from '../../../src/bytes/units.ts';
-import { ImagerError } from '../../../src/errors.ts';
 import { after64, checksum, inodeSeed, plainChecksum, volumeSeed } from '../../../src/formats/ext4/checksum.ts';
 import { decodeExt4 } from '../../../src/formats/ext4/decode.ts';
 import { geometryOf } from '../../../src/formats/ext4/geometry.ts';
@@ -17,7 +15,7 @@ import { uuidBytes } from '../../../src/formats/ext4/superblock.ts';
 import { guidOfLabel } from '../../../src/formats/gpt/guid.ts';
 import { type Entry, type Tree, treeOf } from '../../../src/tree/tree.ts';
 import { stream } from '../../support/bytes.ts';
-import { FUZZ_RUNS } from '../../support/vectors.ts';
+import { assertDamageIsRefused, metadataSectors } from '../../support/damage.ts';
 import { largeTree } from '../../support/xfs-trees.ts';
 
 const CACHE = guidOfLabel('IMAGECACHE');
@@ -269,17 +267,6 @@ test('without checksums damaged metadata is read as it is', async () => {
   assert.equal(tree.byPath.get('')!.uid, 7);
 });
 
-/** Sectors that have something in them, contents apart. */
-function metadataSectors(bytes: Bytes): number[] {
-  const sectors = new Set<number>();
-  for (const [index, extent] of bytes.extents.entries()) {
-    if (extent.kind !== 'memory') continue;
-    const start = bytes.starts[index]!;
-    for (let at = start; at < start + extent.length; at += 512) sectors.add(Math.floor(at / 512) * 512);
-  }
-  return [...sectors];
-}
-
 for (const [what, bytes] of [
   ['every form', SMALL],
   ['a tree of extents', LARGE],
@@ -287,24 +274,6 @@ for (const [what, bytes] of [
   test(`damage of any kind is an ImagerError or passes: ${what}`, async () => {
     // Descriptors of the large volume and what follows them would be nearly all there is.
     const sectors = metadataSectors(bytes).filter((at) => at < 4096 || at > inodeAt(1, bytes.size));
-    const damage = fc.record({
-      sector: fc.constantFrom(...sectors),
-      at: fc.nat(511),
-      value: fc.oneof(fc.constantFrom(0, 1, 0x7f, 0x80, 0xff), fc.nat(255)),
-    });
-    await fc.assert(
-      fc.asyncProperty(fc.array(damage, { minLength: 1, maxLength: 3 }), async (damages) => {
-        let damaged = bytes;
-        for (const { sector, at, value } of damages) {
-          damaged = patch(damaged, [{ at: sector + at, bytes: ofMemory(Uint8Array.of(value)) }]);
-        }
-        try {
-          await decodeExt4(damaged, { checksums: false });
-        } catch (error) {
-          assert.ok(error instanceof ImagerError, String(error));
-        }
-      }),
-      { numRuns: Math.ceil(FUZZ_RUNS / 4), seed: 20261121 },
-    );
+    await assertDamageIsRefused(bytes, sectors, (damaged) => decodeExt4(damaged, { checksums: false }));
   });
 }

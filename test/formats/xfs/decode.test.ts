@@ -1,10 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
 import { type Bytes, EMPTY, ofMemory, patch, slice, zeros } from '../../../src/bytes/bytes.ts';
 import { read } from '../../../src/bytes/read.ts';
 import { GIB, MIB } from '../../../src/bytes/units.ts';
-import { ImagerError } from '../../../src/errors.ts';
 import { guidOfLabel } from '../../../src/formats/gpt/guid.ts';
 import { seal } from '../../../src/formats/xfs/checksum.ts';
 import { decodeXfs } from '../../../src/formats/xfs/decode.ts';
@@ -16,7 +14,7 @@ import { layoutXfs, type XfsOptions } from '../../../src/formats/xfs/layout.ts';
 import { uuidBytes } from '../../../src/formats/xfs/superblock.ts';
 import { type Entry, type Tree, treeOf, treeOfLiterals } from '../../../src/tree/tree.ts';
 import { stream } from '../../support/bytes.ts';
-import { FUZZ_RUNS } from '../../support/vectors.ts';
+import { assertDamageIsRefused, metadataSectors } from '../../support/damage.ts';
 import { largeTree } from '../../support/xfs-trees.ts';
 
 const OPTIONS: XfsOptions = { label: 'BOOT', uuid: guidOfLabel('BOOT'), features: 'lts_6.18', epoch: 0 };
@@ -212,41 +210,12 @@ test('entries of attributes that all lead to one large value do not fill the mem
   await assert.rejects(decodeXfs(bytes), { code: 'invalid-input', message: /more attributes than are read/ });
 });
 
-/** Blocks that have something in them, contents apart. */
-function metadataBlocks(bytes: Bytes): number[] {
-  const blocks = new Set<number>();
-  for (const [index, extent] of bytes.extents.entries()) {
-    if (extent.kind !== 'memory') continue;
-    const start = bytes.starts[index]!;
-    for (let at = start; at < start + extent.length; at += 512) blocks.add(Math.floor(at / 512) * 512);
-  }
-  return [...blocks];
-}
-
 for (const [what, bytes] of [
   ['every form', SMALL],
   ['a tree of extents', LARGE],
 ] as const) {
   test(`damage of any kind is an ImagerError or passes: ${what}`, async () => {
-    const sectors = metadataBlocks(bytes);
-    const damage = fc.record({
-      sector: fc.constantFrom(...sectors),
-      at: fc.nat(511),
-      value: fc.oneof(fc.constantFrom(0, 1, 0x7f, 0x80, 0xff), fc.nat(255)),
-    });
-    await fc.assert(
-      fc.asyncProperty(fc.array(damage, { minLength: 1, maxLength: 3 }), async (damages) => {
-        let damaged = bytes;
-        for (const { sector, at, value } of damages) {
-          damaged = patch(damaged, [{ at: sector + at, bytes: ofMemory(Uint8Array.of(value)) }]);
-        }
-        try {
-          await decodeXfs(damaged, { checksums: false });
-        } catch (error) {
-          assert.ok(error instanceof ImagerError, String(error));
-        }
-      }),
-      { numRuns: Math.ceil(FUZZ_RUNS / 4), seed: 20261121 },
-    );
+    const sectors = metadataSectors(bytes);
+    await assertDamageIsRefused(bytes, sectors, (damaged) => decodeXfs(damaged, { checksums: false }));
   });
 }
