@@ -2,6 +2,7 @@
 import { structure } from '../../bytes/field.ts';
 import { ImagerError } from '../../errors.ts';
 import type { Compression } from '../../platform/types.ts';
+import { isFlat } from '../byte-frequencies.ts';
 import { decodeXz } from '../xz/decode-stream.ts';
 import { encodeXz, xzEncoder } from '../xz/encode-stream.ts';
 
@@ -18,11 +19,26 @@ export interface BlockEncoder {
   readonly identity: string;
   /** What the image says of the compressor behind the super block, where that is not what the kernel takes for granted. */
   readonly options: Uint8Array | undefined;
-  /** Several calls at once run at once. */
+  /** Not smaller than `data` where that is not worth it. Several calls at once run at once. */
   readonly pack: (data: Uint8Array) => Promise<Uint8Array>;
 }
 
 export function blockEncoder(choice: CompressorChoice, compression: Compression): BlockEncoder {
+  const encoder = plainEncoder(choice, compression);
+  const { pack } = encoder;
+  return { ...encoder, pack: async (data) => ((await seemsCompressed(data, compression)) ? data : pack(data)) };
+}
+
+/** From this size on a look costs less than it saves. Bytes. */
+const LOOKED_AT = 32_768;
+
+/** Whether neither the frequencies of its bytes nor what a quick encoder finds again leave anything to gain: firmware and modules often are compressed. */
+async function seemsCompressed(data: Uint8Array, compression: Compression): Promise<boolean> {
+  if (data.length < LOOKED_AT || !isFlat(data)) return false;
+  return (await compression.zstdFrame(data, 1)).length >= data.length;
+}
+
+function plainEncoder(choice: CompressorChoice, compression: Compression): BlockEncoder {
   switch (choice.name) {
     case 'zstd': {
       const { level } = choice;

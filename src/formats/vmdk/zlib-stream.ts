@@ -1,4 +1,5 @@
 /** Whole zlib streams (RFC 1950) in memory: when not to compress, and the stream of stored blocks for that case. */
+import { isFlat } from '../byte-frequencies.ts';
 
 /** Gives a zlib stream of all of `data`, the same one whenever asked. */
 export type Deflate = (data: Uint8Array) => Uint8Array | Promise<Uint8Array>;
@@ -29,18 +30,6 @@ async function seemsCompressed(data: Uint8Array, deflate: Deflate): Promise<bool
   const middle = (data.length - SAMPLE_SIZE) >>> 1;
   const sample = data.subarray(middle, middle + SAMPLE_SIZE);
   return (await deflate(sample)).length >= SAMPLE_SIZE;
-}
-
-/**
- * Whether all byte values are about equally frequent. For such counts c of n bytes the entropy is short of 8 bits by (256 * sum(c^2) / n^2 - 1) / (2 ln 2):
- * a sum of 1.05 times its least means that Huffman codes would save 0.5 %. Whole numbers only, so that every machine decides the same.
- */
-function isFlat(data: Uint8Array): boolean {
-  const counts = new Uint32Array(256);
-  for (let index = 0; index < data.length; index++) counts[data[index]!]!++;
-  let sum = 0;
-  for (const count of counts) sum += count * count;
-  return sum * 256 * 100 < data.length * data.length * 105;
 }
 
 function storedSize(size: number): number {
