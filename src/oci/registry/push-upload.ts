@@ -44,6 +44,8 @@ export interface Upload {
 const SMALL = MIB;
 /** Where one request with everything is too large: below what proxies commonly allow, above what any registry asks for as least. */
 const FALLBACK_CHUNK: number = 16 * MIB;
+/** Milliseconds: before it answers, a registry reads the whole blob again, and some copy it to where it stays. */
+const LAST_ANSWER_TIMEOUT = 600_000;
 /** Getting so much further is worth a fresh count of attempts. */
 const WORTHWHILE: number = MIB;
 
@@ -210,6 +212,7 @@ async function put(
     url: `${url}${url.includes('?') ? '&' : '?'}digest=${encodeURIComponent(digest)}`,
     headers: { 'content-type': 'application/octet-stream', 'content-length': String(bytes.size - offset) },
     body,
+    stallTimeout: LAST_ANSWER_TIMEOUT,
   });
   if ('kind' in answer) return answer;
   if (answer.status === 404 || answer.status === 416) return broken(context, answer, what);
