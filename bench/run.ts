@@ -8,6 +8,7 @@ import { diskMemory } from './disk-memory.ts';
 import type { Figure, Row } from './figure.ts';
 import { isoMemory, warmIso } from './iso.ts';
 import { table } from './measure.ts';
+import { moduleIndexes } from './module-indexes.ts';
 import { packedDisks } from './packed-disk.ts';
 import { coldPull } from './pull.ts';
 import { install, startUp } from './start-up.ts';
@@ -23,6 +24,7 @@ const FIGURES: Readonly<Record<string, Figure>> = {
   qcow2: qcow2Disk,
   'disk-memory': diskMemory,
   volumes,
+  'module-indexes': moduleIndexes,
   'cold-pull': coldPull,
   'start-up': startUp,
   install,
