@@ -1,15 +1,17 @@
 /** Disk images made by the command line, started by every firmware they are for: the guest tells what it was given and finds META on its disk. */
 import assert from 'node:assert/strict';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { execFile } from 'node:child_process';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { decodeMetaPartition } from '../../src/meta/partition.ts';
 import type { GivenProfile } from '../../src/profiles/profile.ts';
 import { demoLayout, skipWithoutDemoAssets } from '../support/demo-assets.ts';
 import { startImager } from '../support/imager-process.ts';
-import { bootInQemu, type Firmware, skipWithoutQemu } from '../support/qemu.ts';
+import { bootInQemu, type DiskImageFormat, type Firmware, skipWithoutQemu } from '../support/qemu.ts';
 
 const NETWORK = fileURLToPath(new URL('../../examples/network.yaml', import.meta.url));
 const MIB = 2 ** 20;
@@ -32,6 +34,41 @@ const CASES: readonly DiskCase[] = [
     firmwares: ['seabios', 'ovmf'],
     partitions: 'EFI 1+2101, BIOS 2102+1, BOOT 2103+2000, META 4103+1',
     tagged: true,
+  },
+  {
+    name: 'dual-boot, amd64, qcow2 with shared clusters',
+    profile: {
+      baseProfileName: 'metal',
+      arch: 'amd64',
+      version: 'v1.12.0',
+      output: { imageOptions: { diskFormat: 'qcow2' } },
+    },
+    firmwares: ['seabios'],
+    partitions: 'EFI 1+2101, BIOS 2102+1, BOOT 2103+2000, META 4103+1',
+    tagged: true,
+  },
+  {
+    name: 'dual-boot, amd64, VMDK of an OVA',
+    profile: {
+      baseProfileName: 'vmware',
+      arch: 'amd64',
+      version: 'v1.12.0',
+      output: { imageOptions: { diskFormat: 'ova' } },
+    },
+    firmwares: ['seabios'],
+    partitions: 'EFI 1+2101, BIOS 2102+1, BOOT 2103+2000, META 4103+1',
+    tagged: true,
+  },
+  {
+    name: 'systemd-boot, amd64, qcow2',
+    profile: {
+      baseProfileName: 'metal',
+      arch: 'amd64',
+      version: 'v1.13.0',
+      output: { imageOptions: { bootloader: 'sd-boot', diskFormat: 'qcow2' } },
+    },
+    firmwares: ['ovmf'],
+    partitions: 'EFI 1+2101, META 2102+1',
   },
   {
     name: 'GRUB, amd64',
@@ -81,9 +118,9 @@ for (const { name, profile, firmwares, partitions, tagged = false } of CASES) {
     for (const firmware of firmwares) {
       test(firmware, async (t) => {
         built ??= buildDisk(name, profile);
-        const { image, cmdline } = await built;
+        const { image, format, cmdline } = await built;
         const sectorSize = profile.output?.imageOptions?.diskSectorSize ?? 512;
-        const { report, seconds } = await bootInQemu({ firmware, medium: { kind: 'nvme', image, sectorSize } });
+        const { report, seconds } = await bootInQemu({ firmware, medium: { kind: 'nvme', image, format, sectorSize } });
         t.diagnostic(`${seconds.toFixed(1)} s`);
         assert.equal(report.cmdline.replace(/^BOOT_IMAGE=\S+ /, ''), cmdline);
         assert.equal(report.firmware, firmware === 'seabios' ? 'other' : 'uefi');
@@ -107,6 +144,7 @@ for (const { name, profile, firmwares, partitions, tagged = false } of CASES) {
 
 interface Built {
   readonly image: string;
+  readonly format: DiskImageFormat;
   readonly cmdline: string;
 }
 
@@ -125,5 +163,15 @@ async function buildDisk(name: string, given: GivenProfile): Promise<Built> {
   const { code, stdout, stderr } = await finished;
   assert.equal(code, 0, stderr);
   const { path, cmdline } = JSON.parse(stdout.toString('utf8')) as { path: string; cmdline: string };
-  return { image: path, cmdline };
+  return { ...(await diskOf(path)), cmdline };
+}
+
+/** What QEMU is given: of an OVA the disk in it. */
+async function diskOf(path: string): Promise<Pick<Built, 'image' | 'format'>> {
+  if (path.endsWith('.qcow2')) return { image: path, format: 'qcow2' };
+  if (!path.endsWith('.ova')) return { image: path, format: 'raw' };
+  const directory = dirname(path);
+  await promisify(execFile)('tar', ['-xf', path, '-C', directory]);
+  const name = (await readdir(directory)).find((file) => file.endsWith('.vmdk'))!;
+  return { image: join(directory, name), format: 'vmdk' };
 }

@@ -70,12 +70,15 @@ export async function bootSerial(boot: Boot): Promise<string> {
 /** `seabios`, `ovmf`: amd64. `ovmf-secureboot`: amd64 in setup mode, keys can be enrolled. `aavmf`: arm64. */
 export type Firmware = 'seabios' | 'ovmf' | 'ovmf-secureboot' | 'aavmf';
 
+export type DiskImageFormat = 'raw' | 'qcow2' | 'vmdk';
+
 /** What the machine starts from. Images are never written to. */
 export type Medium =
   | { readonly kind: 'cd'; readonly image: string }
   | {
       readonly kind: 'disk' | 'usb' | 'nvme' | 'virtio';
       readonly image: string;
+      readonly format?: DiskImageFormat;
       /** Bytes; 512 unless given. `disk` knows no other on amd64. */
       readonly sectorSize?: number;
     }
@@ -223,7 +226,8 @@ function mediumArguments(firmware: Firmware, medium: Medium | NetworkMedium, scr
     return ['-kernel', medium.kernel, '-initrd', medium.initramfs, '-append', medium.cmdline];
   }
   if (medium.kind === 'network') return networkArguments(firmware, medium.script, scratch);
-  const drive = `if=none,id=medium,format=raw,file=${medium.image.replaceAll(',', ',,')}`;
+  const { format = 'raw' } = medium.kind === 'cd' ? {} : medium;
+  const drive = `if=none,id=medium,format=${format},file=${medium.image.replaceAll(',', ',,')}`;
   if (medium.kind === 'cd') {
     const bus = firmware === 'aavmf' ? ['-device', 'virtio-scsi-pci', '-device', 'scsi-cd'] : ['-device', 'ide-cd'];
     return ['-drive', `${drive},media=cdrom,readonly=on`, ...withDrive(bus, '')];
