@@ -82,7 +82,7 @@ export const FLAGS: readonly Flag[] = [
     'where kernel, initramfs and boot loaders come from: REF, oci:DIR, oci-archive:FILE or dir:DIR',
   ),
   toolFlag('inputs', 'grub-dir', 'text', 'DIR', "GRUB platform directories (default: the imager image's)"),
-  profileFlag('inputs', 'base-installer-image', 'text', 'SOURCE', 'base installer image: REF or oci:DIR'),
+  profileFlag('inputs', 'base-installer-image', 'text', 'SOURCE', 'base installer image: REF or oci:DIR[:NAME]'),
   profileFlag(
     'inputs',
     'image-cache',

@@ -1,9 +1,10 @@
 /** `imager installer` where the result is more than a file: pushed, put into an OCI image layout, or made for several architectures. */
-import { formatPushTarget } from '../oci/registry/push-target.ts';
+import { formatPushTarget, type PushTarget } from '../oci/registry/push-target.ts';
 import { archiveDirectory } from '../pipeline/directory-archive.ts';
 import { buildInstaller, type InstallerArtifact, writeInstallerLayout } from '../pipeline/installer-artifact.ts';
 import { pushInstaller } from '../pipeline/installer-push.ts';
 import { type Plan, planBuild } from '../pipeline/plan.ts';
+import type { Workplace } from '../pipeline/workplace.ts';
 import { flagsByArchitecture } from './architectures.ts';
 import { buildSummary, checkStandardOutput, checkTerminal, writeFile, writeToStandardOutput } from './build-command.ts';
 import { type BuildRequest, readBuildRequest, workplaceOf } from './build-request.ts';
@@ -49,8 +50,9 @@ export async function runInstaller(profileName: string, flags: FlagValues, io: I
   }
 }
 
-async function buildOne({ request, warnings }: BuildRequest, { flags, io, progress }: Surroundings): Promise<Built> {
-  const workplace = { ...workplaceOf(flags, io), onProgress: progress.report };
+async function buildOne({ request, warnings }: BuildRequest, surroundings: Surroundings): Promise<Built> {
+  const { flags, progress } = surroundings;
+  const workplace = workplaceWith(surroundings);
   const plan = await planBuild(workplace, request, { resolve: flags.switches.has('json') });
   for (const warning of [...warnings, ...plan.warnings]) progress.warn(warning);
   progress.note(buildSummary(plan));
@@ -62,42 +64,64 @@ async function buildOne({ request, warnings }: BuildRequest, { flags, io, progre
 async function deliver(built: readonly Built[], output: InstallerOutput, surroundings: Surroundings): Promise<void> {
   const { flags, io, progress } = surroundings;
   const { local, push } = output;
-  const artifacts = built.map(({ artifact }) => artifact);
-  const workplace = { ...workplaceOf(flags, io), onProgress: progress.report };
-  const result: Record<string, unknown> = {};
-  if (local.kind === 'stdout') await writeToStandardOutput(artifacts[0]!, io, progress);
-  if (local.kind === 'archives') {
-    const files: object[] = [];
-    for (const artifact of artifacts) {
-      const path = await writeFile(artifact, local.directory, surroundings);
-      files.push({ path, size: artifact.bytes.size, mediaType: artifact.mediaType });
-    }
-    result.files = files;
-  }
-  if (local.kind === 'layout') {
-    const { directory, name = built[0]!.plan.profile.version } = local;
-    const digest = await writeInstallerLayout(workplace, artifacts, directory, name, {
-      sync: flags.switches.has('sync'),
-      temporarySuffix: `${process.pid}.partial`,
-    });
-    progress.note(`output asset path: oci:${directory}:${name}@${digest}`);
-    result.layout = { directory, name, digest };
-  }
-  if (push !== undefined) {
-    const report = await pushInstaller(workplace, artifacts, push);
-    const reference = formatPushTarget(push);
-    progress.note(`pushed: ${reference}@${report.digest}`);
-    result.pushed = { reference, ...report };
-  }
+  const here = await deliverHere(built, local, surroundings);
+  const pushed = push === undefined ? {} : { pushed: await deliverPush(built, push, surroundings) };
   if ('directory' in local && flags.switches.has('tar-to-stdout')) {
     for await (const chunk of await archiveDirectory(io.platform, local.directory, io.signal)) {
       await io.stdout.sink.write(chunk);
     }
-  }
-  if (flags.switches.has('json')) {
+  } else if (flags.switches.has('json')) {
     progress.finish();
-    io.stdout.write(`${JSON.stringify({ images: built.map(describe), ...result }, null, 2)}\n`);
+    io.stdout.write(`${JSON.stringify({ images: built.map(describe), ...here, ...pushed }, null, 2)}\n`);
   }
+}
+
+/** Returns what `--json` says of it. */
+async function deliverHere(
+  built: readonly Built[],
+  local: InstallerOutput['local'],
+  surroundings: Surroundings,
+): Promise<object> {
+  const { flags, io, progress } = surroundings;
+  switch (local.kind) {
+    case 'nothing':
+      return {};
+    case 'stdout':
+      await writeToStandardOutput(built[0]!.artifact, io, progress);
+      return {};
+    case 'archives': {
+      const files: object[] = [];
+      for (const { artifact } of built) {
+        const path = await writeFile(artifact, local.directory, surroundings);
+        files.push({ path, size: artifact.bytes.size, mediaType: artifact.mediaType });
+      }
+      return { files };
+    }
+    case 'layout': {
+      const { directory, name = built[0]!.plan.profile.version } = local;
+      const digest = await writeInstallerLayout(workplaceWith(surroundings), artifactsOf(built), directory, name, {
+        sync: flags.switches.has('sync'),
+        temporarySuffix: `${process.pid}.partial`,
+      });
+      progress.note(`output asset path: oci:${directory}:${name}@${digest}`);
+      return { layout: { directory, name, digest } };
+    }
+  }
+}
+
+async function deliverPush(built: readonly Built[], target: PushTarget, surroundings: Surroundings): Promise<object> {
+  const report = await pushInstaller(workplaceWith(surroundings), artifactsOf(built), target);
+  const reference = formatPushTarget(target);
+  surroundings.progress.note(`pushed: ${reference}@${report.digest}`);
+  return { reference, ...report };
+}
+
+function artifactsOf(built: readonly Built[]): InstallerArtifact[] {
+  return built.map(({ artifact }) => artifact);
+}
+
+function workplaceWith({ flags, io, progress }: Surroundings): Workplace {
+  return { ...workplaceOf(flags, io), onProgress: progress.report };
 }
 
 function describe({ artifact: { image }, plan: { profile, cmdline, inputs, warnings } }: Built): object {

@@ -1,6 +1,7 @@
 /** Where an installer goes: into files, into an OCI image layout, into a registry. */
 import { ImagerError } from '../errors.ts';
 import { type PushTarget, parsePushTarget } from '../oci/registry/push-target.ts';
+import { splitNamedPath } from '../pipeline/asset-source.ts';
 import type { FinalProfile } from '../profiles/resolve.ts';
 import type { FlagValues } from './flags.ts';
 
@@ -39,8 +40,7 @@ export function installerOutput({ text, switches }: FlagValues): InstallerOutput
 function localOutput(output: string): InstallerOutput['local'] {
   if (output === '-') return { kind: 'stdout' };
   if (!output.startsWith('oci:')) return { kind: 'archives', directory: output };
-  // The colon of a Windows drive ends no path.
-  const [, directory = '', name] = /^oci:((?:[A-Za-z]:[\\/])?[^:]*)(?::(.*))?$/s.exec(output) ?? [];
+  const { path: directory, name } = splitNamedPath(output.slice('oci:'.length));
   if (directory === '' || name === '') {
     throw new ImagerError('usage', `flag --output "${output}": want oci:DIR or oci:DIR:NAME`);
   }

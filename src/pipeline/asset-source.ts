@@ -28,13 +28,19 @@ export function parseAssetSource(text: string): AssetSource {
     if (rest === '') throw refusal('a path after dir:');
     return { kind: 'directory', directory: rest };
   }
-  // The colon of a Windows drive ends no path.
-  const [, path = '', name] = /^((?:[A-Za-z]:[\\/])?[^:]*)(?::(.*))?$/s.exec(rest) ?? [];
+  const { path, name } = splitNamedPath(rest);
   if (path === '') throw refusal(`a path after ${scheme}:`);
   if (name === '') throw refusal('a name after the path, or no colon');
   const named = name === undefined ? {} : { name };
   if (scheme === 'oci') return { kind: 'layout', directory: path, ...named };
   return { kind: scheme as 'oci-archive' | 'docker-archive', file: path, ...named };
+}
+
+/** `PATH[:NAME]`; either may come out empty. */
+export function splitNamedPath(text: string): { readonly path: string; readonly name: string | undefined } {
+  // The colon of a Windows drive ends no path.
+  const [, path = '', name] = /^((?:[A-Za-z]:[\\/])?[^:]*)(?::(.*))?$/s.exec(text) ?? [];
+  return { path, name };
 }
 
 /** The text that `parseAssetSource` reads back. */

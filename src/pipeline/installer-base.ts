@@ -4,14 +4,14 @@ import { invalid } from '../errors.ts';
 import { loadedTags } from '../installer/tags.ts';
 import type { PulledImage } from '../oci/store/store.ts';
 import type { FinalProfile } from '../profiles/resolve.ts';
-import { formatAssetSource } from './asset-source.ts';
+import { formatAssetSource, splitNamedPath } from './asset-source.ts';
 import { hostsOfImage, type ImageAssetSource, pullImage, resolveImagerImage } from './imager-image.ts';
 import type { PlannedInput, PlanOptions } from './plan.ts';
 import type { Workplace } from './workplace.ts';
 
 type BaseInstaller = FinalProfile['input']['baseInstaller'];
 
-/** An OCI layout comes before a reference, which then is only the name the result is loaded under. Throws `invalid-input` for a tarball, which upstream refuses too. */
+/** An OCI layout, by a name in it as elsewhere here if it has several images, comes before a reference, which then is only the name the result is loaded under. Throws `invalid-input` for a tarball, which upstream refuses too. */
 export function baseInstallerSource({ ociPath, imageRef, tarballPath }: BaseInstaller): ImageAssetSource {
   if (tarballPath !== '') {
     throw invalid(
@@ -21,7 +21,10 @@ export function baseInstallerSource({ ociPath, imageRef, tarballPath }: BaseInst
       },
     );
   }
-  return ociPath === '' ? { kind: 'registry', reference: imageRef } : { kind: 'layout', directory: ociPath };
+  if (ociPath === '') return { kind: 'registry', reference: imageRef };
+  const { path: directory, name } = splitNamedPath(ociPath);
+  if (directory === '' || name === '') throw invalid(`input.baseInstaller.ociPath "${ociPath}": want DIR or DIR:NAME`);
+  return { kind: 'layout', directory, ...(name === undefined ? {} : { name }) };
 }
 
 export interface BaseInstallerPlan {

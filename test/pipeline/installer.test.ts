@@ -187,6 +187,15 @@ describe('the base installer', () => {
     assert.deepEqual(ours.layers[0]!.descriptor, { mediaType: OCI_LAYER, digest: digestOf(data), size: data.length });
   });
 
+  test('is one of several in a layout', async () => {
+    await using workplace = await installerWorkplace();
+    const layers = ['a', 'b'].map((data) => tar([{ name: 'usr/bin/installer', data }]));
+    const [a, b] = layers.map((data) => testImage([{ data }], { os: 'linux', architecture: 'amd64' }));
+    await writeLayout(join(workplace.directory, 'several'), { a: a!, b: b! });
+    const { image } = await built(workplace, requestIn(workplace, { arch: 'amd64' }, 'several:b'));
+    assert.equal(image.layers[0]!.descriptor.digest, digestOf(layers[1]!));
+  });
+
   test('is planned with its digest and its hosts', async () => {
     await using workplace = await installerWorkplace();
     const plan = await planBuild(workplace, requestIn(workplace, { arch: 'amd64' }), { resolve: true });
@@ -280,6 +289,12 @@ describe('the base installer', () => {
       async () => ({ input: { baseInstaller: { imageRef: 'Bad Ref' } } }),
       'invalid-input',
       /image reference "Bad Ref"/,
+    ],
+    [
+      'in a layout without a path',
+      async () => ({ input: { baseInstaller: { ociPath: ':x' } } }),
+      'invalid-input',
+      /^input\.baseInstaller\.ociPath ":x": want DIR or DIR:NAME$/,
     ],
     [
       'by a name that cannot be loaded, though it is here',
