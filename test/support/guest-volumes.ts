@@ -22,6 +22,12 @@ export interface GuestVolume {
   readonly image: string;
   /** Bytes: of the disk it is on. */
   readonly sectorSize: number;
+  /** Number of the partition that has the file system; without one it is the whole disk. */
+  readonly partition?: number;
+  /** In place of that of all. */
+  readonly fileSystem?: string;
+  /** Nothing is written to it. */
+  readonly readOnly?: boolean;
 }
 
 export interface GuestOptions {
@@ -42,7 +48,7 @@ export async function mountInGuest(volumes: readonly GuestVolume[], options: Gue
       ...['-machine', 'q35', '-m', '1024', '-nic', 'none', '-kernel', vmlinuz, '-append', 'console=ttyS0 quiet'],
       // The emulator of QEMU 7.2 spoils the flags after a 16-byte compare and exchange, and the kernel with them.
       ...['-cpu', 'qemu64,-cx16'],
-      ...['-initrd', await guestInitramfs(initramfs, volumes.length, options)],
+      ...['-initrd', await guestInitramfs(initramfs, volumes, options)],
       ...volumes.flatMap(({ image, sectorSize }, index) => [
         ...['-drive', `if=none,id=volume${index},format=raw,file=${image}`],
         ...['-device', nvme(index, sectorSize)],
@@ -62,7 +68,12 @@ export async function mountInGuest(volumes: readonly GuestVolume[], options: Gue
 export const WRITTEN = 'hard/written by the guest 9';
 export const REMOVED: readonly string[] = ['counts', 'attributes'];
 
-function init(volumes: number, { fileSystem, modules = [] }: GuestOptions): string {
+function init(volumes: readonly GuestVolume[], { fileSystem, modules = [] }: GuestOptions): string {
+  const calls = volumes.map((volume, index) => {
+    const partition = volume.partition === undefined ? '' : `p${volume.partition}`;
+    const mode = volume.readOnly === true ? 'ro' : 'rw';
+    return `look ${index} /dev/nvme${index}n1${partition} ${volume.fileSystem ?? fileSystem} ${mode}\n`;
+  });
   return `#!/bin/busybox sh
 export PATH=/bin
 mount -t proc proc /proc
@@ -74,19 +85,23 @@ for module in ${modules.join(' ')}; do
   xzcat /lib/volumes/$module.ko.xz >/tmp/$module.ko && insmod /tmp/$module.ko
 done
 busybox mkdir /mnt
-for volume in ${Array.from({ length: volumes }, (_, index) => index).join(' ')}; do
-  echo "volume $volume"
-  mount -t ${fileSystem} /dev/nvme\${volume}n1 /mnt || continue
+look() {
+  echo "volume $1"
+  # Partitions are found while this runs.
+  for try in 1 2 3 4 5 6 7 8 9; do [ -b $2 ] || sleep 1; done
+  mount -t $3 -o $4 $2 /mnt || return
   cd /mnt
   find . -exec busybox stat -c '%f %u %g %Y %n' {} +
   find . -type f -exec sha256sum {} +
   find . -type l | while read -r link; do echo "link $(busybox readlink "$link") $link"; done
-  for name in 1 2 3 4 5 6 7 8 9; do echo "$name" >"hard/written by the guest $name"; done
-  rm -r ${REMOVED.join(' ')}
+  if [ $4 = rw ]; then
+    for name in 1 2 3 4 5 6 7 8 9; do echo "$name" >"hard/written by the guest $name"; done
+    rm -r ${REMOVED.join(' ')}
+  fi
   cd /
   busybox umount /mnt && echo "closed"
-done
-echo "volumes end"
+}
+${calls.join('')}echo "volumes end"
 poweroff -f
 `;
 }
@@ -114,7 +129,11 @@ async function linesOf(entry: Entry): Promise<string[]> {
 }
 
 /** The demonstration's initramfs, then an archive whose `init` takes the place of its own. */
-async function guestInitramfs(initramfs: string, volumes: number, options: GuestOptions): Promise<string> {
+async function guestInitramfs(
+  initramfs: string,
+  volumes: readonly GuestVolume[],
+  options: GuestOptions,
+): Promise<string> {
   const { modules = [], scratch } = options;
   const root = join(scratch, 'root');
   mkdirSync(join(root, 'lib/volumes'), { recursive: true });
