@@ -11,14 +11,15 @@ import type { Workplace } from './workplace.ts';
 
 type BaseInstaller = FinalProfile['input']['baseInstaller'];
 
-/** An OCI layout, by a name in it as elsewhere here if it has several images, comes before a reference, which then is only the name the result is loaded under. Throws `invalid-input` for a tarball, which upstream refuses too. */
+/**
+ * Where it is. A layout (`DIR`, or `DIR:NAME` where it has several images) comes before a reference, which then is only the name the result is loaded under.
+ * Throws `invalid-input` for a tarball, which upstream refuses too.
+ */
 export function baseInstallerSource({ ociPath, imageRef, tarballPath }: BaseInstaller): ImageAssetSource {
   if (tarballPath !== '') {
     throw invalid(
       `input.baseInstaller.tarballPath ${tarballPath}: a root file system has no layers and no entry point, want imageRef or ociPath`,
-      {
-        hint: 'skopeo copy docker-archive:FILE oci:DIR makes a layout of what docker save wrote',
-      },
+      { hint: 'skopeo copy docker-archive:FILE oci:DIR makes a layout of what docker save wrote' },
     );
   }
   if (ociPath === '') return { kind: 'registry', reference: imageRef };
