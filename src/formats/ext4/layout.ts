@@ -9,12 +9,16 @@ import { invalid } from '../../errors.ts';
 import type { Tree } from '../../tree/tree.ts';
 import type { Guid } from '../gpt/guid.ts';
 import { volumeSeed } from './checksum.ts';
-import { type Geometry, geometryOf, groupStart, hasCopy, maximumSize, minimumSize } from './geometry.ts';
-import { encodeGroups } from './group.ts';
+import { encodeEntryInode } from './entry-inode.ts';
+import { encodeFixedInodes } from './fixed-inodes.ts';
+import { geometryOf, groupStart, hasCopy, maximumSize, minimumSize } from './geometry.ts';
+import { type EncodedGroup, encodeGroups } from './group.ts';
 import { encodeGroupDescriptor } from './group-descriptor.ts';
+import { INODE } from './inode.ts';
+import { atBlocks, type Written } from './inode-encoding.ts';
 import { assignInodes } from './inode-numbers.ts';
 import { type PlannedInode, planInode } from './inode-plan.ts';
-import { encodeInodes } from './inode-table.ts';
+import { encodeInodeTables } from './inode-table.ts';
 import { encodeCleanJournal } from './journal.ts';
 import { overheadOf, type PlacedInode, type Placement, placeAll } from './placement.ts';
 import { type Counters, encodeSuperblock, SUPERBLOCK_OFFSET, uuidBytes } from './superblock.ts';
@@ -104,42 +108,50 @@ function encodeVolume(placement: Placement, options: Ext4Options): Bytes {
   const { blockSize } = geometry;
   const uuid = uuidBytes(options.uuid);
   const seed = volumeSeed(uuid);
+  const made = encodeTime(options.epoch, 'ext4 volume');
   const groups = encodeGroups(placement, seed);
-  const inodes = encodeInodes(placement, seed, encodeTime(options.epoch, 'ext4 volume'));
-  const counters: Counters = {
-    freeBlocks: groups.reduce((sum, { state }) => sum + state.freeBlocks, 0),
-    freeInodes: groups.reduce((sum, { state }) => sum + state.freeInodes, 0),
-    overhead: overheadOf(geometry),
-  };
-  const descriptors = joinMemory(groups.map(({ state }, group) => encodeGroupDescriptor(group, state, seed)));
-  const identity = { ...options, label: options.label ?? '' };
-  const encodeCopy = (group: number): Uint8Array =>
-    encodeSuperblock(geometry, identity, counters, inodes.journalRoot, group);
+  const fixed = encodeFixedInodes(placement, seed, made);
+  const inodes = [...fixed, ...placement.inodes.map((inode) => encodeEntryInode(inode, blockSize, seed))];
+  const written: Written[] = [
+    ...encodeHeaders(placement, groups, fixed.find(({ number }) => number === INODE.journal)!.fields.block, options),
+    ...groups.flatMap(({ bitmaps }) => atBlocks(bitmaps, blockSize)),
+    ...encodeInodeTables(placement, inodes, seed, made),
+    ...inodes.flatMap((inode) => inode.written),
+    { at: journal.extents[0]!.start * blockSize, data: encodeCleanJournal(geometry, uuid) },
+  ];
   const places: Place[] = [
-    ...headerPlaces(geometry, encodeCopy, descriptors),
-    ...groups
-      .flatMap(({ bitmaps }) => bitmaps)
-      .map(({ block, data }) => ({ at: block * blockSize, bytes: ofMemory(data) })),
-    ...inodes.written.map(({ at, data }) => ({ at, bytes: ofMemory(data) })),
-    { at: journal.extents[0]!.start * blockSize, bytes: ofMemory(encodeCleanJournal(geometry, uuid)) },
+    ...written.map(({ at, data }) => ({ at, bytes: ofMemory(data) })),
     ...placement.inodes.flatMap((inode) => contentPlaces(inode, blockSize)),
   ];
   return padTo(place(geometry.blocks * blockSize, places), options.size);
 }
 
 /** Super blocks and descriptors of all groups that have them. */
-function headerPlaces(geometry: Geometry, encodeCopy: (group: number) => Uint8Array, descriptors: Uint8Array): Place[] {
-  const { blockSize, groupCount } = geometry;
-  const places: Place[] = [];
-  for (let group = 0; group < groupCount; group++) {
+function encodeHeaders(
+  { geometry }: Placement,
+  groups: readonly EncodedGroup[],
+  journalRoot: Uint8Array,
+  options: Ext4Options,
+): Written[] {
+  const { blockSize } = geometry;
+  const seed = volumeSeed(uuidBytes(options.uuid));
+  const identity = { ...options, label: options.label ?? '' };
+  const counters: Counters = {
+    freeBlocks: groups.reduce((sum, { state }) => sum + state.freeBlocks, 0),
+    freeInodes: groups.reduce((sum, { state }) => sum + state.freeInodes, 0),
+    overhead: overheadOf(geometry),
+  };
+  const descriptors = joinMemory(groups.map(({ state }, group) => encodeGroupDescriptor(group, state, seed)));
+  const written: Written[] = [];
+  for (let group = 0; group < groups.length; group++) {
     if (!hasCopy(group)) continue;
     const start = groupStart(geometry, group) * blockSize;
-    // With blocks of 1024 bytes the boot sector's block is not in the group.
-    const at = group === 0 ? SUPERBLOCK_OFFSET : start;
-    places.push({ at, bytes: ofMemory(encodeCopy(group)) });
-    places.push({ at: start + blockSize, bytes: ofMemory(descriptors) });
+    const superblock = encodeSuperblock(geometry, identity, counters, journalRoot, group);
+    // The first has its own place whatever the block size: with blocks of 1024 bytes the boot sector's is not in the group.
+    written.push({ at: group === 0 ? SUPERBLOCK_OFFSET : start, data: superblock });
+    written.push({ at: start + blockSize, data: descriptors });
   }
-  return places;
+  return written;
 }
 
 function contentPlaces({ planned, extents }: PlacedInode, blockSize: number): Place[] {

@@ -4,18 +4,18 @@
  */
 import { structure } from '../../bytes/field.ts';
 import { after64, checksum } from './checksum.ts';
-import type { VolumeBlock } from './extent-tree.ts';
+import type { Written } from './inode-encoding.ts';
 
 const MAGIC = 0x0b10ca04;
 const TAIL_SIZE = 8;
 
 /** The ends of blocks; all before is zeros. `seed` is the inode's. */
-export function encodeOrphanTails(places: readonly number[], blockSize: number, seed: number): VolumeBlock[] {
+export function encodeOrphanTails(places: readonly number[], blockSize: number, seed: number): Written[] {
   const empty = new Uint8Array(blockSize - TAIL_SIZE);
   return places.map((block) => {
     const { data, view } = structure(TAIL_SIZE);
     view.setUint32(0, MAGIC, true);
     view.setUint32(4, checksum(after64(seed, block), empty), true);
-    return { block, data };
+    return { at: (block + 1) * blockSize - TAIL_SIZE, data };
   });
 }
