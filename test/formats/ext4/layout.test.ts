@@ -4,6 +4,7 @@ import { concat, ofMemory, ofSource, zeros } from '../../../src/bytes/bytes.ts';
 import { equals } from '../../../src/bytes/read.ts';
 import { GIB, MIB } from '../../../src/bytes/units.ts';
 import { decodeExt4 } from '../../../src/formats/ext4/decode.ts';
+import { assignInodes } from '../../../src/formats/ext4/inode-numbers.ts';
 import { type Ext4Options, layoutExt4, minimumExt4Size } from '../../../src/formats/ext4/layout.ts';
 import { openVolume } from '../../../src/formats/ext4/volume.ts';
 import { guidOfLabel } from '../../../src/formats/gpt/guid.ts';
@@ -11,10 +12,70 @@ import { type Entry, type Tree, treeOf, treeOfLiterals } from '../../../src/tree
 import { memorySource, stream } from '../../support/bytes.ts';
 import { ext4OddTree, withLostAndFound } from '../../support/ext4-trees.ts';
 import { assertSameTree } from '../../support/tree.ts';
+import { vectorLines } from '../../support/vectors.ts';
 import { bootTree, EPOCH, largeTree, mixedTree, randomTree, wideTree } from '../../support/xfs-trees.ts';
 
 const CACHE = guidOfLabel('IMAGECACHE');
 const COMMON: Ext4Options = { size: 64 * MIB, label: 'IMAGECACHE', uuid: CACHE, hashSeed: CACHE, epoch: EPOCH };
+
+interface ImageCache {
+  readonly id: string;
+  readonly size: number;
+  readonly rootMode: string;
+  readonly dumpe2fs: readonly string[];
+  readonly files: readonly {
+    readonly path: string;
+    readonly ino: number;
+    readonly mode: string;
+    readonly size?: number;
+    readonly mtime: number;
+  }[];
+}
+
+for (const { id, size, rootMode, dumpe2fs, files } of vectorLines<ImageCache>('ext4/image-caches.jsonl')) {
+  test(`upstream's IMAGECACHE partition: ${id}`, async () => {
+    const permissions = (mode: string): number => Number(mode) & 0o7777;
+    const entries = files.map((file): Entry => {
+      const own = { path: file.path.slice(1), mode: permissions(file.mode), uid: 0, gid: 0, mtime: file.mtime };
+      return file.size === undefined
+        ? { kind: 'directory', ...own }
+        : { kind: 'file', ...own, content: zeros(file.size) };
+    });
+    const root: Entry = { kind: 'directory', path: '', mode: permissions(rootMode), uid: 0, gid: 0, mtime: EPOCH };
+    const tree = treeOf([root, ...entries]);
+    const bytes = layoutExt4(tree, { ...COMMON, size });
+    const { superblock } = await openVolume(bytes, true);
+    const theirs = (name: string): string => {
+      const line = dumpe2fs.find((one) => one.startsWith(`${name}:`)) ?? assert.fail(name);
+      return line.slice(name.length + 1).trim();
+    };
+    assert.equal(superblock.label, theirs('Filesystem volume name'));
+    assert.equal(superblock.uuid, theirs('Filesystem UUID'));
+    assert.equal(superblock.hashSeed, theirs('Directory Hash Seed'));
+    assert.equal(superblock.checksumSeed, Number(theirs('Checksum seed')));
+    // And a block for extents, which are more than the inode has room for.
+    const blocksOfZeros = 629145600 / 4096 + 1;
+    const numbers: readonly (readonly [string, number])[] = [
+      ['Inode count', superblock.inodes],
+      ['Free inodes', superblock.freeInodes],
+      ['Inodes per group', superblock.inodesPerGroup],
+      ['Inode size', superblock.inodeSize],
+      ['Block count', superblock.blocks],
+      ['Free blocks', superblock.freeBlocks + blocksOfZeros],
+      ['Reserved block count', superblock.reservedForRoot],
+      ['Overhead clusters', superblock.overhead],
+      ['Block size', superblock.blockSize],
+      ['First block', superblock.firstBlock],
+      ['Blocks per group', superblock.groupBlocks],
+      ['Group descriptor size', superblock.descriptorSize],
+      ['Reserved GDT blocks', superblock.reservedBlocks],
+    ];
+    for (const [name, value] of numbers) assert.equal(value, Number(theirs(name)), name);
+    const numbersByPath = new Map(assignInodes(tree, EPOCH).map(({ entry, number }) => [`/${entry.path}`, number]));
+    for (const { path, ino } of files) assert.equal(numbersByPath.get(path), ino, path);
+    await assertSameTree(await decodeExt4(bytes), tree);
+  });
+}
 
 const BLOCK_SIZES = [1024, 2048, 4096] as const;
 
