@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import fc from 'fast-check';
+import { ImagerError } from '../../src/errors.ts';
 import { carriedConfig } from '../../src/installer/container-config.ts';
 import { encodeGoJson } from '../../src/installer/go-json.ts';
 import { encodeImageConfig } from '../../src/installer/image-config.ts';
+import { FUZZ_RUNS } from '../support/vectors.ts';
 
 const carry = (given: unknown): string => encodeGoJson(carriedConfig(given, 'base'));
 
@@ -48,6 +51,22 @@ describe('what is carried over', () => {
     test(`${JSON.stringify(given)} is refused`, () =>
       assert.throws(() => carry(given), { code: 'invalid-input', message }));
   }
+});
+
+test('whatever a base says, its configuration is carried over or refused', () => {
+  const names = fc.constantFrom('Env', 'Labels', 'Healthcheck', 'Tty', 'Volumes', 'User', '__proto__', 'constructor');
+  const value = fc.jsonValue({ maxDepth: 3 });
+  fc.assert(
+    fc.property(fc.dictionary(names, value), (given) => {
+      try {
+        const text = carry(given);
+        assert.equal(encodeGoJson(carriedConfig(JSON.parse(text), 'base')), text);
+      } catch (error) {
+        assert.ok(error instanceof ImagerError, String(error));
+      }
+    }),
+    { numRuns: FUZZ_RUNS, seed: 1 },
+  );
 });
 
 test('text is written as Go writes it', () => {

@@ -396,6 +396,18 @@ describe('an upload goes on', () => {
   });
 });
 
+describe('an upload goes nowhere else', () => {
+  for (const location of ['http://[', 'file:///etc/passwd', 'ftp://a.example/x', 'http://169.254.169.254/latest', '']) {
+    test(JSON.stringify(location), async () => {
+      const faults: PushFault[] = [{ on: /POST/, kind: 'headers', headers: { location } }];
+      await assert.rejects(
+        pushed([image([blob(SMALL)])], { faults }, () => undefined, { tries: 1 }),
+        (error: ImagerError) => error.code === 'dependency',
+      );
+    });
+  }
+});
+
 describe('a credential', () => {
   test('is shown to the registry alone: an upload elsewhere goes without', async () => {
     await using storage = await startPushRegistry({ faults: [{ on: /./, kind: 'status', status: 202 }] });
