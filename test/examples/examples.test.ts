@@ -8,7 +8,10 @@ import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { after, before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { digestOf } from '../support/image.ts';
 import { runImager } from '../support/imager-process.ts';
+import { writeVectorLayout } from '../support/installer-vectors.ts';
+import { startPushRegistry } from '../support/push-registry.ts';
 import { writeSyntheticAssets } from '../support/synthetic-assets.ts';
 
 const KIB = 1024;
@@ -63,6 +66,22 @@ test('build-iso says what is wrong', async () => {
   const { code, stdout, stderr } = await run('build-iso.ts', ...inputs.with(-1, 'oci:/nonexistent'));
   assert.deepEqual([code, stdout], [1, '']);
   assert.match(stderr, /^oci:\/nonexistent: no OCI image layout.*\n {2}hint: want a directory/);
+});
+
+test('push-installer pushes both architectures under one tag, and a second time nothing', async () => {
+  await using registry = await startPushRegistry();
+  const base = await writeVectorLayout(join(directory, 'assets'), 'base1');
+  const sizes = { kernelSize: 200 * KIB, initramfsSize: 700 * KIB, grubPlatforms: [] } as const;
+  const { source } = await writeSyntheticAssets(join(directory, 'assets/both'), sizes);
+  const reference = `${registry.host}/me/installer:v1.13.0`;
+  const options = ['--talos-version', 'v1.13.0', '--imager-image', source, '--base-installer', base];
+  const first = await run('push-installer.ts', reference, ...options);
+  assert.equal(first.code, 0, first.stderr);
+  assert.equal(first.stderr, 'uploaded 5 of 5 blobs\n');
+  const digest = digestOf(registry.manifests.get('me/installer v1.13.0')!.data);
+  assert.equal(first.stdout, `${reference}@${digest}\n`);
+  const second = await run('push-installer.ts', reference, ...options);
+  assert.deepEqual([second.stdout, second.stderr], [first.stdout, 'uploaded 0 of 5 blobs\n']);
 });
 
 describe('serve-iso', () => {
