@@ -31,42 +31,14 @@ export interface IndexValue {
 /** Where nodes stand: before what is below them as kmod 34 writes, or behind it as earlier releases did. Readers take both. */
 export type NodeOrder = 'pre-order' | 'post-order';
 
-/** Collects keys and values of an index file. */
-export class IndexBuilder {
-  readonly #values = new Map<string, IndexValue[]>();
-
-  /** Of equal priorities the latest is first. Throws `invalid-input` where key or value is not ASCII, as depmod then gives up. */
-  add(key: string, value: string, priority: number): void {
-    for (const text of [key, value]) {
-      if (!isAscii(text))
-        throw invalid(`module index: ${JSON.stringify(text.slice(0, 60))} of "${value.slice(0, 60)}": want ASCII only`);
-    }
-    const known = this.#values.get(key);
-    if (known === undefined) this.#values.set(key, [{ value, priority }]);
-    else {
-      let at = known.length;
-      while (at > 0 && known[at - 1]!.priority >= priority) at--;
-      known.splice(at, 0, { value, priority });
-    }
-  }
-
-  /** Throws `invalid-input` when the file would be larger than its offsets can say. */
-  encode(order: NodeOrder): Uint8Array {
-    return encodeNodes(nodesOf(this.#values), order);
-  }
-}
-
-function isAscii(text: string): boolean {
-  for (let at = 0; at < text.length; at++) if (text.charCodeAt(at) >= CHARACTER_COUNT) return false;
-  return true;
-}
-
-/** Each node stands before all below it. */
+/** A node of the trie; what is below it has the key so far, its prefix and the child's character. */
 interface Node {
-  readonly prefix: string;
-  /** By ascending character. */
-  readonly children: { readonly character: number; readonly node: Node }[];
-  readonly values: readonly IndexValue[];
+  prefix: string;
+  /** Ascending. */
+  characters: number[];
+  /** One for each character. */
+  children: Node[];
+  values: IndexValue[];
   /** Of itself, and of it with all below, bytes. */
   size: number;
   total: number;
@@ -75,52 +47,84 @@ interface Node {
   start: number;
 }
 
-/** Keys `from` up to `to` of the sorted ones, which are equal up to `depth`. */
-interface KeyRange {
-  readonly from: number;
-  readonly to: number;
-  readonly depth: number;
-  readonly parent: Node | undefined;
+function nodeOf(prefix: string, values: IndexValue[]): Node {
+  return { prefix, characters: [], children: [], values, size: 0, total: 0, at: 0, start: 0 };
 }
 
-/** In pre-order; the first is the root, which has no prefix. */
-function nodesOf(values: ReadonlyMap<string, readonly IndexValue[]>): Node[] {
-  const keys = [...values.keys()].sort();
-  const nodes: Node[] = [];
-  const pending: KeyRange[] = [{ from: 0, to: keys.length, depth: 0, parent: undefined }];
-  for (let range = pending.pop(); range !== undefined; range = pending.pop()) {
-    const { from, to, depth, parent } = range;
-    const end = parent === undefined ? 0 : commonLength(keys[from]!, keys[to - 1]!, depth);
-    const isKey = from < to && keys[from]!.length === end;
-    const node: Node = {
-      prefix: parent === undefined ? '' : keys[from]!.slice(depth, end),
-      children: [],
-      values: isKey ? values.get(keys[from]!)! : [],
-      size: 0,
-      total: 0,
-      at: 0,
-      start: 0,
-    };
-    parent?.children.push({ character: keys[from]!.charCodeAt(depth - 1), node });
-    nodes.push(node);
-    const below: KeyRange[] = [];
-    for (let at = isKey ? from + 1 : from; at < to; ) {
-      const character = keys[at]!.charCodeAt(end);
-      let next = at + 1;
-      while (next < to && keys[next]!.charCodeAt(end) === character) next++;
-      below.push({ from: at, to: next, depth: end + 1, parent: node });
-      at = next;
+/** Collects keys and values of an index file. */
+export class IndexBuilder {
+  readonly #root = nodeOf('', []);
+
+  /** Of equal priorities the latest is first. Throws `invalid-input` where key or value is not ASCII, as depmod then gives up. */
+  add(key: string, value: string, priority: number): void {
+    checkAscii(key, value);
+    checkAscii(value, value);
+    let node = this.#root;
+    for (let at = 0; ; at++) {
+      const { prefix } = node;
+      let length = 0;
+      // Past the end of the key there is no number, and so no equal one.
+      while (length < prefix.length && prefix.charCodeAt(length) === key.charCodeAt(at + length)) length++;
+      if (length < prefix.length) splitNode(node, length);
+      at += length;
+      if (at === key.length) {
+        insertValue(node.values, { value, priority });
+        return;
+      }
+      const character = key.charCodeAt(at);
+      const index = node.characters.indexOf(character);
+      if (index < 0) {
+        insertChild(node, character, nodeOf(key.slice(at + 1), [{ value, priority }]));
+        return;
+      }
+      node = node.children[index]!;
     }
-    pending.push(...below.reverse());
+  }
+
+  /** Throws `invalid-input` when the file would be larger than its offsets can say. */
+  encode(order: NodeOrder): Uint8Array {
+    return encodeNodes(inPreOrder(this.#root), order);
+  }
+}
+
+function checkAscii(text: string, value: string): void {
+  for (let at = 0; at < text.length; at++) {
+    if (text.charCodeAt(at) < CHARACTER_COUNT) continue;
+    throw invalid(`module index: ${JSON.stringify(text.slice(0, 60))} of "${value.slice(0, 60)}": want ASCII only`);
+  }
+}
+
+/** Cuts the prefix: what the node was becomes its only child. */
+function splitNode(node: Node, length: number): void {
+  const { prefix, characters, children, values } = node;
+  node.prefix = prefix.slice(0, length);
+  node.characters = [prefix.charCodeAt(length)];
+  node.children = [{ ...nodeOf(prefix.slice(length + 1), values), characters, children }];
+  node.values = [];
+}
+
+function insertChild({ characters, children }: Node, character: number, child: Node): void {
+  let at = characters.length;
+  while (at > 0 && characters[at - 1]! > character) at--;
+  characters.splice(at, 0, character);
+  children.splice(at, 0, child);
+}
+
+function insertValue(values: IndexValue[], value: IndexValue): void {
+  let at = values.length;
+  while (at > 0 && values[at - 1]!.priority >= value.priority) at--;
+  values.splice(at, 0, value);
+}
+
+/** Each node before all below it. */
+function inPreOrder(root: Node): Node[] {
+  const nodes: Node[] = [];
+  const pending = [root];
+  for (let node = pending.pop(); node !== undefined; node = pending.pop()) {
+    nodes.push(node);
+    for (let index = node.children.length - 1; index >= 0; index--) pending.push(node.children[index]!);
   }
   return nodes;
-}
-
-/** How far two keys are equal, which are so up to `depth`. */
-function commonLength(a: string, b: string, depth: number): number {
-  let length = depth;
-  while (length < a.length && a.charCodeAt(length) === b.charCodeAt(length)) length++;
-  return length;
 }
 
 function encodeNodes(nodes: readonly Node[], order: NodeOrder): Uint8Array {
@@ -128,7 +132,8 @@ function encodeNodes(nodes: readonly Node[], order: NodeOrder): Uint8Array {
   for (let index = nodes.length - 1; index >= 0; index--) {
     const node = nodes[index]!;
     node.size = sizeOf(node);
-    node.total = node.children.reduce((sum, { node: child }) => sum + child.total, node.size);
+    node.total = node.size;
+    for (const child of node.children) node.total += child.total;
   }
   const root = nodes[0]!;
   root.start = INDEX_HEADER_SIZE;
@@ -139,7 +144,7 @@ function encodeNodes(nodes: readonly Node[], order: NodeOrder): Uint8Array {
   for (const node of nodes) {
     node.at = order === 'pre-order' ? node.start : node.start + node.total - node.size;
     let start = order === 'pre-order' ? node.start + node.size : node.start;
-    for (const { node: child } of node.children) {
+    for (const child of node.children) {
       child.start = start;
       start += child.total;
     }
@@ -151,9 +156,9 @@ function encodeNodes(nodes: readonly Node[], order: NodeOrder): Uint8Array {
   return data;
 }
 
-function sizeOf({ prefix, children, values }: Node): number {
+function sizeOf({ prefix, characters, values }: Node): number {
   let size = prefix === '' ? 0 : prefix.length + 1;
-  if (children.length > 0) size += 2 + 4 * (children.at(-1)!.character - children[0]!.character + 1);
+  if (characters.length > 0) size += 2 + 4 * (characters.at(-1)! - characters[0]! + 1);
   if (values.length > 0) size += 4;
   for (const { value } of values) size += 4 + value.length + 1;
   return size;
@@ -171,14 +176,16 @@ function putNode(data: Uint8Array, view: DataView, node: Node): void {
     putByteText(data, at, node.prefix);
     at += node.prefix.length + 1;
   }
-  if (node.children.length > 0) {
-    const first = node.children[0]!.character;
-    const last = node.children.at(-1)!.character;
+  const { characters, children } = node;
+  if (characters.length > 0) {
+    const first = characters[0]!;
+    const last = characters.at(-1)!;
     data[at] = first;
     data[at + 1] = last;
     at += 2;
-    for (const { character, node: child } of node.children)
-      view.setUint32(at + 4 * (character - first), referenceTo(child));
+    for (const [index, child] of children.entries()) {
+      view.setUint32(at + 4 * (characters[index]! - first), referenceTo(child));
+    }
     at += 4 * (last - first + 1);
   }
   if (node.values.length === 0) return;

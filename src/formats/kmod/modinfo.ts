@@ -20,11 +20,20 @@ export function parseModuleInfo(section: Uint8Array | undefined): ModuleInfo {
     ['softdep', softdeps],
     ['weakdep', weakdeps],
   ]);
-  for (const text of byteTextOf(section).split('\0')) {
-    const equals = text.indexOf('=');
-    // A key alone has the empty value.
-    const key = equals < 0 ? text : text.slice(0, equals);
-    lists.get(key)?.push(equals < 0 ? '' : text.slice(equals + 1));
+  for (let start = 0; start < section.length; ) {
+    const nul = section.indexOf(0, start);
+    const end = nul < 0 ? section.length : nul;
+    // Most strings describe parameters: they need not become text.
+    if (FIRST_LETTERS.includes(section[start]!)) {
+      const text = byteTextOf(section.subarray(start, end));
+      const equals = text.indexOf('=');
+      // A key alone has the empty value.
+      const key = equals < 0 ? text : text.slice(0, equals);
+      lists.get(key)?.push(equals < 0 ? '' : text.slice(equals + 1));
+    }
+    start = end + 1;
   }
   return { aliases, softdeps, weakdeps };
 }
+
+const FIRST_LETTERS = ['alias', 'softdep', 'weakdep'].map((key) => key.charCodeAt(0));

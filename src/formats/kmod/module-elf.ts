@@ -4,7 +4,7 @@
  */
 import { viewOf } from '../../bytes/field.ts';
 import { invalid } from '../../errors.ts';
-import type { ModuleWindow } from './module-window.ts';
+import { type ModuleWindow, READ_AT_ONCE } from './module-window.ts';
 
 export type SectionName = '.modinfo' | '.symtab' | '.strtab' | '__ksymtab_strings' | '__versions';
 
@@ -20,7 +20,7 @@ export interface ModuleElf {
 }
 
 /** The names of symbols and of sections lie before the section table, which ends a file but for its signature. Bytes. */
-const TAIL: number = 128 << 10;
+const TAIL: number = READ_AT_ONCE - (8 << 10);
 
 /** Throws `invalid-input` when this is no ELF file with a section table inside it. */
 export async function readModuleElf(module: ModuleWindow): Promise<ModuleElf> {

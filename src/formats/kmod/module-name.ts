@@ -21,17 +21,10 @@ export function normalizeAlias(alias: string): string | undefined {
   const text = alias.slice(0, MAX_TEXT);
   if (!text.includes('[') && !text.includes(']')) return text.replaceAll('-', '_');
   let normal = '';
-  for (let at = 0; at < text.length; at++) {
-    const character = text[at]!;
-    if (character === ']') return undefined;
-    if (character === '[') {
-      const end = text.indexOf(']', at);
-      if (end < 0) return undefined;
-      normal += text.slice(at, end + 1);
-      at = end;
-    } else {
-      normal += character === '-' ? '_' : character;
-    }
+  for (const part of text.split(/(\[[^\]]*\])/)) {
+    if (part.startsWith('[') && part.endsWith(']')) normal += part;
+    else if (part.includes('[') || part.includes(']')) return undefined;
+    else normal += part.replaceAll('-', '_');
   }
   return normal;
 }

@@ -1,26 +1,29 @@
 /** The few places of a module that are looked at, read with few requests: most modules are small, and a request costs as much as many bytes. */
 import type { Bytes } from '../../bytes/bytes.ts';
-import { memoryAt, read, readInto } from '../../bytes/read.ts';
+import { memoryAt, readInto } from '../../bytes/read.ts';
 
-/** Modules up to this size are read at once, bytes. */
-const READ_AT_ONCE: number = 256 << 10;
+/** Modules up to this size are read at once, bytes: what platforms read without leaving their thread. */
+export const READ_AT_ONCE: number = 64 << 10;
 /** Of larger ones at least this much at a time, bytes. */
-const READ_AHEAD: number = 16 << 10;
+const READ_AHEAD: number = 4 << 10;
+/** Room for the places of most modules, bytes; others get memory of their own. */
+const BUFFER_SIZE: number = 512 << 10;
 
 interface Piece {
   readonly offset: number;
   readonly data: Uint8Array;
 }
 
-/** Memory for one small module after the other. */
+/** Memory for one module after the other. */
 export function moduleBuffer(): Uint8Array {
-  return new Uint8Array(READ_AT_ONCE);
+  return new Uint8Array(BUFFER_SIZE);
 }
 
 export class ModuleWindow {
   readonly size: number;
   readonly #content: Bytes;
   readonly #buffer: Uint8Array;
+  #used = 0;
   readonly #pieces: Piece[] = [];
 
   /** What is read holds as long as `buffer` is not given to another. */
@@ -49,12 +52,16 @@ export class ModuleWindow {
     if (size === 0) return { offset, data: new Uint8Array() };
     const whole = memoryAt(this.#content, 0, this.size);
     if (whole !== undefined) return { offset: 0, data: whole };
-    if (this.size > this.#buffer.length) {
-      const end = Math.min(offset + Math.max(size, READ_AHEAD), this.size);
-      return { offset, data: await read(this.#content, offset, end - offset) };
-    }
-    const data = this.#buffer.subarray(0, this.size);
-    await readInto(this.#content, 0, data);
-    return { offset: 0, data };
+    const isSmall = this.size <= READ_AT_ONCE;
+    const start = isSmall ? 0 : offset;
+    const data = this.#memory(isSmall ? this.size : Math.min(Math.max(size, READ_AHEAD), this.size - offset));
+    await readInto(this.#content, start, data);
+    return { offset: start, data };
+  }
+
+  #memory(size: number): Uint8Array {
+    if (this.#used + size > this.#buffer.length) return new Uint8Array(size);
+    this.#used += size;
+    return this.#buffer.subarray(this.#used - size, this.#used);
   }
 }
