@@ -11,6 +11,14 @@ import { type Finished, type ImagerOptions, runImager } from '../support/imager-
 import { buildableArchitecture, type SyntheticAssets, writeSyntheticAssets } from '../support/synthetic-assets.ts';
 
 const ARCHITECTURE = buildableArchitecture();
+
+/** Outputs of every way of writing; the store has all that they are made of. */
+const OUTPUTS: Readonly<Record<string, readonly string[]>> = {
+  [`metal-${ARCHITECTURE}.iso`]: ['iso'],
+  [`metal-${ARCHITECTURE}.raw`]: ['metal', '--compression', 'raw'],
+  [`metal-${ARCHITECTURE}.raw.zst`]: ['metal', '--compression', 'zst'],
+  [`alibabacloud-${ARCHITECTURE}.qcow2`]: ['alibabacloud', '--compression', 'raw'],
+};
 const NAME = `metal-${ARCHITECTURE}.iso`;
 /** Arguments of unshare: what a user without rights may have. */
 const NAME_SPACE = ['--user', '--map-root-user', '--mount'];
@@ -34,25 +42,32 @@ after(async () => {
   await rm(directory, { recursive: true });
 });
 
-function build(store: string, output: string, options: ImagerOptions = {}): Promise<Finished> {
+interface BuildOptions extends ImagerOptions {
+  /** Profile and its flags, `iso` unless given. */
+  readonly profile?: readonly string[];
+}
+
+function build(store: string, output: string, { profile = ['iso'], ...options }: BuildOptions = {}): Promise<Finished> {
   const inputs = ['--imager-image', assets.source, '--store', store];
-  const args = ['iso', '--arch', ARCHITECTURE, '--talos-version', 'v1.13.0', '--quiet', ...inputs, '-o', output];
-  return runImager(args, { environment: { XDG_CACHE_HOME: join(directory, 'cache') }, ...options });
+  const args = ['--arch', ARCHITECTURE, '--talos-version', 'v1.13.0', '--quiet', ...inputs, '-o', output];
+  return runImager([...profile, ...args], { environment: { XDG_CACHE_HOME: join(directory, 'cache') }, ...options });
 }
 
 describe('files may not grow beyond 16 MiB', () => {
   // In blocks of 512 bytes as POSIX has it; where a shell counts in 1024 it is 16 MiB, and either is too small.
   const before = 'ulimit -f 16384';
 
-  test('the output', async () => {
-    const output = join(directory, 'limited-output');
-    await mkdir(output);
-    await writeFile(join(output, NAME), PREVIOUS);
-    const { code, stderr } = await build(fullStore, output, { before });
-    assert.equal(code, 6, stderr);
-    assert.match(stderr, new RegExp(`${NAME}\\S*: larger than`));
-    assert.deepEqual(await readdir(output), [NAME]);
-  });
+  for (const [name, profile] of Object.entries(OUTPUTS)) {
+    test(`the output ${name}`, async () => {
+      const output = await mkdtemp(join(directory, 'limited-output-'));
+      await writeFile(join(output, name), PREVIOUS);
+      const { code, stderr } = await build(fullStore, output, { before, profile });
+      assert.equal(code, 6, stderr);
+      assert.match(stderr, new RegExp(`${name}\\S*: larger than`));
+      assert.deepEqual(await readdir(output), [name]);
+      assert.equal(await readFile(join(output, name), 'utf8'), PREVIOUS);
+    });
+  }
 
   test('the store', async () => {
     const store = join(directory, 'limited-store');
@@ -72,15 +87,16 @@ describe('files may not grow beyond 16 MiB', () => {
 });
 
 describe('a file system of 24 MiB', { skip: withoutMounts() }, () => {
-  test('the output', async () => {
-    const mount = join(directory, 'small');
-    await mkdir(mount);
-    // Looked at from within: nobody else sees the mount.
-    const { code, stderr, listing } = await onSmallDisk(mount, fullStore, mount);
-    assert.equal(code, 6, stderr);
-    assert.match(stderr, new RegExp(`${NAME}\\S*: no space left`));
-    assert.deepEqual(listing, []);
-  });
+  for (const [name, profile] of Object.entries(OUTPUTS)) {
+    test(`the output ${name}`, async () => {
+      const mount = await mkdtemp(join(directory, 'small-'));
+      // Looked at from within: nobody else sees the mount.
+      const { code, stderr, listing } = await onSmallDisk(mount, fullStore, mount, profile);
+      assert.equal(code, 6, stderr);
+      assert.match(stderr, new RegExp(`${name}\\S*: no space left`));
+      assert.deepEqual(listing, []);
+    });
+  }
 
   test('the store', async () => {
     const mount = join(directory, 'small-store');
@@ -125,10 +141,12 @@ async function onSmallDisk(
   mount: string,
   store: string,
   output: string,
+  profile: readonly string[] = ['iso'],
 ): Promise<Finished & { readonly listing: string[] }> {
   const names = join(directory, 'names');
   const script = `mount -t tmpfs -o size=24m none '${mount}' && { "$@"; code=$?; ls -A '${mount}' > '${names}'; exit $code; }`;
   const finished = await build(store, output, {
+    profile,
     before: `set -- unshare ${NAME_SPACE.join(' ')} sh -c "$SCRIPT" sh "$@"`,
     environment: { XDG_CACHE_HOME: join(directory, 'cache'), SCRIPT: script },
   });
