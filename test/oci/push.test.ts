@@ -439,6 +439,17 @@ describe('a credential', () => {
 });
 
 describe('what is refused says why', () => {
+  test('no token', async () => {
+    await assert.rejects(
+      pushed([image([blob(SMALL)])], { account: ACCOUNT, denied: /push/ }, () => undefined),
+      refusal(
+        'dependency',
+        /token for repository:a\/b:pull,push: forbidden \(403: DENIED/,
+        /may not push.*docker login/,
+      ),
+    );
+  });
+
   const one = (): ComposedImage => image([blob(SMALL)]);
   const cases: readonly (readonly [what: string, PushFault, message: RegExp, hint: RegExp])[] = [
     [

@@ -1,7 +1,7 @@
 /** What a refused push means to the user. Sources: OCI distribution-spec "Error Codes", spec factory-and-signatures H9. */
 import { ImagerError } from '../../errors.ts';
 import type { HttpResponse } from '../../platform/types.ts';
-import { refusal } from './registry-error.ts';
+import { refusal, refusedStatus } from './registry-error.ts';
 
 /** Looked for in this order, in the status and in what the registry said. */
 const MEANINGS: readonly {
@@ -29,7 +29,11 @@ const MEANINGS: readonly {
     hint: (host) =>
       `pushing needs an account: \`docker login ${host}\`, or a credential helper in the docker configuration`,
   },
-  { status: [403], hint: (host) => `the account used for ${host} may not push to this repository` },
+  {
+    status: [403],
+    hint: (host) =>
+      `the account used for ${host} may not push to this repository; if there is none: \`docker login ${host}\``,
+  },
   { status: [404], hint: () => 'does the repository exist? Some registries want it to be made before the first push' },
   { status: [405, 501], hint: (host) => `${host} takes no pushes: is it a mirror?` },
   { status: [413], hint: () => 'a proxy before the registry limits how much one request may bring' },
@@ -37,8 +41,16 @@ const MEANINGS: readonly {
 
 /** The `dependency` error for an answer to a push that is no success, with advice. As `refusal`. */
 export async function pushRefusal(response: HttpResponse, where: string, what: string): Promise<ImagerError> {
-  const { status } = response;
-  const refused = await refusal(response, where, what);
+  return advised(await refusal(response, where, what), response.status, where);
+}
+
+/** Advice for what was refused on the way, by the server that gives tokens. Other errors come back unchanged. */
+export function withPushAdvice(error: unknown, where: string): unknown {
+  const status = refusedStatus(error);
+  return status === undefined ? error : advised(error as ImagerError, status, where);
+}
+
+function advised(refused: ImagerError, status: number, where: string): ImagerError {
   const meaning = MEANINGS.find(
     (one) => (one.status?.includes(status) ?? true) && (one.said?.test(refused.message) ?? true),
   );

@@ -6,13 +6,12 @@ import type { Digest } from '../../bytes/units.ts';
 import type { Platform } from '../../platform/types.ts';
 import { blobsOf, type ComposedBlob, type ComposedImage, topManifest } from '../composed-image.ts';
 import type { RawManifest } from '../image-source.ts';
-import { endpointsOf } from './mirrors.ts';
 import { type BlobOutcome, type PushBlobOptions, pushBlob } from './push-blob.ts';
 import type { PushContext } from './push-context.ts';
 import { pushManifest } from './push-manifest.ts';
+import { openPushSessions } from './push-session.ts';
 import type { PushTarget } from './push-target.ts';
-import { type RegistryOptions, sessionOptionsOf } from './registry.ts';
-import { openSession, ping, type Session } from './session.ts';
+import type { RegistryOptions } from './registry.ts';
 import { stopIfAborted } from './transport.ts';
 
 export interface PushOptions extends Omit<RegistryOptions, 'mirrors' | 'report'> {
@@ -62,17 +61,17 @@ export async function pushImages(
   options: PushOptions = {},
 ): Promise<PushReport> {
   const { registry, repository, tag } = target;
-  const sessionFor = await openPushSessions(platform, target, options);
-  const { tries, clock, insecure } = sessionFor.options;
+  const sessions = await openPushSessions(platform, target, options);
+  const { tries, clock, insecure } = sessions.options;
   const context: PushContext = {
-    session: sessionFor.open(),
+    session: sessions.open(),
     retry: { tries, clock },
     insecure,
     signal: options.signal,
   };
   const blobs = await pushBlobs(context, `${registry}/${repository}`, blobsOf(images), {
     ...options,
-    sessionFor: sessionFor.open,
+    sessionFor: sessions.open,
   });
   const top = topManifest(platform, images);
   const children = images.length > 1 ? images.map(({ manifest }) => manifest) : [];
@@ -85,30 +84,6 @@ export async function pushImages(
   for (const manifest of [...children, top]) await put(manifest, manifest.digest);
   if (tag !== undefined) await put(top, tag);
   return { digest: top.digest, mediaType: top.mediaType, blobs, manifests };
-}
-
-interface PushSessions {
-  readonly options: ReturnType<typeof sessionOptionsOf>;
-  /** For the target, and to pull from another repository if there is one. */
-  readonly open: (from?: string) => Session;
-}
-
-async function openPushSessions(
-  platform: Platform,
-  { registry, repository }: PushTarget,
-  options: PushOptions,
-): Promise<PushSessions> {
-  const sessionOptions = sessionOptionsOf(platform, options);
-  const endpoint = endpointsOf(registry, {}, options.insecure)[0]!;
-  const connection = await ping(platform, endpoint, sessionOptions, options.signal);
-  const scope = `repository:${repository}:pull,push`;
-  return {
-    options: sessionOptions,
-    open(from) {
-      const scopes = from === undefined ? [scope] : [scope, `repository:${from}:pull`];
-      return openSession(platform, endpoint, repository, connection, sessionOptions, scopes);
-    },
-  };
 }
 
 /** Several at once; the first failure stops the others. */
