@@ -4,13 +4,14 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { ofSource } from '../../src/bytes/bytes.ts';
+import { ofSource, zeros } from '../../src/bytes/bytes.ts';
 import { MIB } from '../../src/bytes/units.ts';
 import { writeToFile } from '../../src/bytes/write.ts';
 import { decodeExt4 } from '../../src/formats/ext4/decode.ts';
 import { layoutExt4, minimumExt4Size } from '../../src/formats/ext4/layout.ts';
 import { guidOfLabel } from '../../src/formats/gpt/guid.ts';
 import { nodePlatform } from '../../src/platform/node.ts';
+import { type Tree, treeOf } from '../../src/tree/tree.ts';
 import { skipWithoutDebianPrograms } from '../support/debian-programs.ts';
 import { ext4Complaints, ext4Programs } from '../support/ext4-programs.ts';
 import { ext4OddTree, withLostAndFound } from '../support/ext4-trees.ts';
@@ -23,13 +24,27 @@ import {
 } from '../support/guest-volumes.ts';
 import { EPOCH } from '../support/xfs-trees.ts';
 
-/** Blocks, sectors, and the size in MiB; none stands for the least that holds the tree, and so has hardly a free block. */
-const VOLUMES: readonly (readonly [number, number, number?])[] = [
-  [4096, 512, 600],
-  [4096, 4096, 100],
-  [1024, 512, 300],
-  [4096, 512],
+interface Variant {
+  readonly blockSize: number;
+  readonly sectorSize: number;
+  /** MiB; none stands for one more than the least that holds the tree. */
+  readonly size?: number;
+  /** MiB: a file whose extents need a tree. */
+  readonly large?: number;
+}
+
+const VARIANTS: readonly Variant[] = [
+  { blockSize: 4096, sectorSize: 512, size: 600 },
+  { blockSize: 4096, sectorSize: 4096, size: 100 },
+  { blockSize: 1024, sectorSize: 512, size: 300, large: 150 },
+  { blockSize: 4096, sectorSize: 512 },
 ];
+
+function treeOfVariant({ blockSize, large = 0 }: Variant): Tree {
+  const odd = ext4OddTree(blockSize);
+  const file = { path: 'large', mode: 0o644, uid: 0, gid: 0, mtime: EPOCH, content: zeros(large * MIB) } as const;
+  return treeOf([...odd.entries, { kind: 'file', ...file }]);
+}
 
 const skip = skipWithoutGuestVolumes() || skipWithoutDebianPrograms();
 
@@ -41,11 +56,12 @@ test('a guest mounts our volumes, reads and writes them', { skip }, async (t) =>
     await platform.close();
   });
   const volumes: GuestVolume[] = [];
-  for (const [index, [blockSize, sectorSize, mebibytes]] of VOLUMES.entries()) {
-    const tree = ext4OddTree(blockSize);
+  for (const [index, variant] of VARIANTS.entries()) {
+    const { blockSize, sectorSize } = variant;
+    const tree = treeOfVariant(variant);
     const uuid = guidOfLabel(`volume ${index}`);
     const options = { label: 'IMAGECACHE', uuid, hashSeed: uuid, epoch: EPOCH, blockSize };
-    const size = mebibytes === undefined ? minimumExt4Size(tree, options) : mebibytes * MIB;
+    const size = variant.size === undefined ? minimumExt4Size(tree, options) + MIB : variant.size * MIB;
     const image = join(scratch, `${index}.img`);
     await writeToFile(platform.files, image, layoutExt4(tree, { ...options, size }));
     volumes.push({ image, sectorSize });
@@ -54,7 +70,7 @@ test('a guest mounts our volumes, reads and writes them', { skip }, async (t) =>
   const programs = await ext4Programs(EPOCH);
   for (const [index, report] of reports.entries()) {
     const lines = new Set(report);
-    const expected = await guestLines(withLostAndFound(ext4OddTree(VOLUMES[index]![0])));
+    const expected = await guestLines(withLostAndFound(treeOfVariant(VARIANTS[index]!)));
     assert.deepEqual(
       expected.filter((line) => !lines.has(line)),
       [],

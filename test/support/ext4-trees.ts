@@ -50,6 +50,11 @@ export function ext4OddTree(blockSize: number): Tree {
       ['user.large', blockSize / 2],
       ['security.capability', 20],
     ]),
+    // Names of which three fit 1024 bytes: more blocks than the root of a tree of hashes leads to.
+    ...Array.from({ length: 400 }, (_, index) => ({
+      ...file('long', []),
+      path: `many/${String(index).padEnd(255, 'm')}`,
+    })),
     { ...file('directory', [['user.large', 300]]), kind: 'directory', path: 'with attributes' } as Entry,
   ]);
 }

@@ -1,6 +1,7 @@
 /**
  * Where each group's bitmaps and inode table lie: with flexible groups those of sixteen groups are together at the start of the first
- * (flex_bg), so that what follows is not divided by them.
+ * (flex_bg), so that what follows is not divided by them. As mke2fs has it, but for a group that is alone: there it leaves room for fifteen
+ * more between them.
  */
 import { FLEXIBLE_GROUPS, type Geometry, groupStart, headerBlocks, inodeTableBlocks } from './geometry.ts';
 import type { Space } from './space.ts';
