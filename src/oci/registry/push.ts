@@ -103,7 +103,7 @@ async function pushBlobs(
   const work = async (): Promise<void> => {
     for (let blob = waiting.shift(); blob !== undefined && !either.aborted; blob = waiting.shift()) {
       const { digest, size } = blob.descriptor;
-      const report = progress(blob);
+      const report = progress();
       try {
         const outcome = await pushBlob({ ...context, signal: either }, blob, `blob ${digest}`, {
           sessionFor,
@@ -132,7 +132,7 @@ function progressOf(
   label: string,
   blobs: readonly ComposedBlob[],
   onProgress: PushOptions['onProgress'],
-): (blob: ComposedBlob) => (done: number) => void {
+): () => (done: number) => void {
   const total = blobs.reduce((sum, { descriptor }) => sum + descriptor.size, 0);
   let sum = 0;
   return () => {
