@@ -87,11 +87,11 @@ export class IndexBuilder {
   }
 }
 
+const ASCII = /^[\0-\x7f]*$/;
+
 function checkAscii(text: string, value: string): void {
-  for (let at = 0; at < text.length; at++) {
-    if (text.charCodeAt(at) < CHARACTER_COUNT) continue;
-    throw invalid(`module index: ${JSON.stringify(text.slice(0, 60))} of "${value.slice(0, 60)}": want ASCII only`);
-  }
+  if (ASCII.test(text)) return;
+  throw invalid(`module index: ${JSON.stringify(text.slice(0, 60))} of "${value.slice(0, 60)}": want ASCII only`);
 }
 
 /** Cuts the prefix: what the node was becomes its only child. */

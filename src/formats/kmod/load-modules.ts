@@ -4,7 +4,7 @@ import type { Compression } from '../../platform/types.ts';
 import { decompressModule } from './decompress.ts';
 import { type ModuleInfo, NO_INFO, parseModuleInfo } from './modinfo.ts';
 import { readModuleElf } from './module-elf.ts';
-import { type ModuleSymbols, readModuleSymbols } from './module-symbols.ts';
+import { type ModuleSymbols, parseModuleSymbols } from './module-symbols.ts';
 import { ModuleWindow, moduleBuffer } from './module-window.ts';
 import type { NamePool } from './name-pool.ts';
 import type { FoundModule } from './search.ts';
@@ -55,8 +55,7 @@ async function loadModule(module: FoundModule, reader: Reader): Promise<LoadedMo
   try {
     const packed = new ModuleWindow(module.content, buffer);
     const elf = await readModuleElf(await decompressModule(packed, compression, maxModuleSize));
-    const symbols = await readModuleSymbols(elf, pool);
-    return { ...module, ...symbols, ...parseModuleInfo(await elf.section('.modinfo')) };
+    return { ...module, ...parseModuleSymbols(elf, pool), ...parseModuleInfo(elf.sections.get('.modinfo')) };
   } catch (error) {
     if (!(error instanceof ImagerError) || (error.code !== 'invalid-input' && error.code !== 'unsupported'))
       throw error;

@@ -1,6 +1,6 @@
 /**
  * A kernel module as ELF file of either class and byte order, read as libkmod reads it: sections by name, the first of a name that lies
- * inside the file. Only what is asked for is read. Sources: System V ABI chapter 4 (gABI); kmod, libkmod/libkmod-elf.c.
+ * inside the file. Only those are read. Sources: System V ABI chapter 4 (gABI); kmod, libkmod/libkmod-elf.c.
  */
 import { viewOf } from '../../bytes/field.ts';
 import { invalid } from '../../errors.ts';
@@ -15,8 +15,8 @@ export interface ModuleElf {
   readonly isLittleEndian: boolean;
   /** e_machine. */
   readonly machine: number;
-  /** Content of a section; `undefined` where there is none. */
-  section(name: SectionName): Promise<Uint8Array | undefined>;
+  /** Their content, of those that are there. */
+  readonly sections: ReadonlyMap<SectionName, Uint8Array>;
 }
 
 /** The names of symbols and of sections lie before the section table, which ends a file but for its signature. Bytes. */
@@ -44,8 +44,8 @@ export async function readModuleElf(module: ModuleWindow): Promise<ModuleElf> {
   const tableSize = count! * entrySize;
   const tail = Math.max(headerSize, table - TAIL);
   if (table >= tail) await module.at(tail, table + tableSize - tail);
-  const sections = { view: viewOf(await module.at(table, tableSize)), bits, isLittleEndian };
-  const namesSection = namesIndex! < count! ? sectionAt(sections, namesIndex!) : undefined;
+  const headers = { view: viewOf(await module.at(table, tableSize)), bits, isLittleEndian };
+  const namesSection = namesIndex! < count! ? sectionAt(headers, namesIndex!) : undefined;
   if (
     namesIndex === 0 ||
     namesSection === undefined ||
@@ -56,17 +56,12 @@ export async function readModuleElf(module: ModuleWindow): Promise<ModuleElf> {
   }
   const names = await module.at(namesSection.offset, namesSection.size);
   if (names.at(-1) !== 0) throw invalid('names of sections do not end with NUL');
-  const found = findSections(sections, names, module.size);
-  return {
-    bits,
-    isLittleEndian,
-    machine: header.getUint16(18, isLittleEndian),
-    section: async (name) => {
-      const section = found.get(name);
-      // As libkmod has it, a section at offset 0 is one that was not found.
-      return section === undefined || section.offset === 0 ? undefined : module.at(section.offset, section.size);
-    },
-  };
+  const sections = new Map<SectionName, Uint8Array>();
+  for (const [name, { offset, size }] of findSections(headers, names, module.size)) {
+    // As libkmod has it, a section at offset 0 is one that was not found.
+    if (offset > 0) sections.set(name, await module.at(offset, size));
+  }
+  return { bits, isLittleEndian, machine: header.getUint16(18, isLittleEndian), sections };
 }
 
 const BITS: readonly (32 | 64 | undefined)[] = [undefined, 32, 64];

@@ -181,7 +181,9 @@ function symbolFiles(
   traits: Traits,
 ): Record<string, Bytes> {
   const ownerByName = new Map<string, number>();
-  for (const [number, owner] of owners.entries()) if (owner >= 0) ownerByName.set(pool.nameOf(number), owner);
+  for (let number = 0; number < owners.length; number++) {
+    if (owners[number]! >= 0) ownerByName.set(pool.nameOf(number), owners[number]!);
+  }
   const text = new TextFile();
   text.push('# Aliases for symbols, used by symbol_request().\n');
   const index = new IndexBuilder();

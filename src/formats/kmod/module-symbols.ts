@@ -17,18 +17,19 @@ const CRC_PREFIX = '__crc_';
  * undefined symbols, then what else `__versions` lists. Throws `invalid-input` for endless names and too many: where a table makes no sense libkmod
  * does without it.
  */
-export async function readModuleSymbols(elf: ModuleElf, pool: NamePool): Promise<ModuleSymbols> {
-  const table = await elf.section('.symtab');
-  const strings = await elf.section('.strtab');
+export function parseModuleSymbols(elf: ModuleElf, pool: NamePool): ModuleSymbols {
+  const { sections } = elf;
+  const table = sections.get('.symtab');
+  const strings = sections.get('.strtab');
   const symbols = table === undefined || strings === undefined ? undefined : scanSymbols(elf, table, strings);
   const exported =
     strings === undefined || symbols === undefined || symbols.crcs.length === 0
-      ? exportedStrings(await elf.section('__ksymtab_strings'), pool)
+      ? exportedStrings(sections.get('__ksymtab_strings'), pool)
       : symbols.crcs.map((at) => pool.add(strings, at + CRC_PREFIX.length));
   if (strings === undefined || symbols?.undefinedNames === undefined) return { exported, needed: [] };
-  const versions = versionNames(elf, await elf.section('__versions'), pool);
-  if (versions === undefined) return { exported, needed: [] };
-  return { exported, needed: [...symbols.undefinedNames.map((at) => addNeeded(pool, strings, at)), ...versions] };
+  const needed = symbols.undefinedNames.map((at) => addNeeded(pool, strings, at));
+  const isWhole = addVersions(needed, elf, pool);
+  return { exported, needed: isWhole ? needed : [] };
 }
 
 interface SymbolPlaces {
@@ -97,15 +98,15 @@ function exportedStrings(section: Uint8Array | undefined, pool: NamePool): numbe
 /** Of an entry, bytes: a CRC as wide as a word, then the name. */
 const VERSION_SIZE = 64;
 
-/** None where the section is no whole number of entries; `undefined` where a name has no end, which makes libkmod drop all. */
-function versionNames(elf: ModuleElf, section: Uint8Array | undefined, pool: NamePool): number[] | undefined {
-  if (section === undefined || section.length % VERSION_SIZE !== 0) return [];
-  const found: number[] = [];
+/** Nothing where the section is no whole number of entries; false where a name has no end, which makes libkmod drop all that is needed. */
+function addVersions(needed: number[], { bits, sections }: ModuleElf, pool: NamePool): boolean {
+  const section = sections.get('__versions');
+  if (section === undefined || section.length % VERSION_SIZE !== 0) return true;
   for (let at = 0; at < section.length; at += VERSION_SIZE) {
-    const start = at + elf.bits / 8;
+    const start = at + bits / 8;
     const end = section.indexOf(0, start);
-    if (end < 0 || end >= at + VERSION_SIZE) return undefined;
-    found.push(addNeeded(pool, section, start));
+    if (end < 0 || end >= at + VERSION_SIZE) return false;
+    needed.push(addNeeded(pool, section, start));
   }
-  return found;
+  return true;
 }

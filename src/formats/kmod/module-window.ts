@@ -34,18 +34,19 @@ export class ModuleWindow {
   }
 
   /** A view of `size` bytes from `offset`, which must lie inside. */
-  async at(offset: number, size: number): Promise<Uint8Array> {
-    const known = this.#pieces.find(
-      (piece) => offset >= piece.offset && offset + size <= piece.offset + piece.data.length,
-    );
-    const piece = known ?? (await this.#read(offset, size));
-    return piece.data.subarray(offset - piece.offset, offset - piece.offset + size);
+  at(offset: number, size: number): Uint8Array | Promise<Uint8Array> {
+    // Not asynchronous: nearly always it is there, and thousands of modules are asked ten times each.
+    for (const piece of this.#pieces) {
+      const start = offset - piece.offset;
+      if (start >= 0 && start + size <= piece.data.length) return piece.data.subarray(start, start + size);
+    }
+    return this.#read(offset, size);
   }
 
-  async #read(offset: number, size: number): Promise<Piece> {
+  async #read(offset: number, size: number): Promise<Uint8Array> {
     const piece = await this.#pieceFor(offset, size);
     this.#pieces.push(piece);
-    return piece;
+    return piece.data.subarray(offset - piece.offset, offset - piece.offset + size);
   }
 
   async #pieceFor(offset: number, size: number): Promise<Piece> {
