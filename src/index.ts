@@ -56,6 +56,7 @@ export { formatMetaValue, type MetaValue, parseMetaValue } from './meta/value.ts
 export type { AssetRole, AssetWishes, FileRole, InputRole } from './pipeline/asset-places.ts';
 export { type AssetSource, formatAssetSource, parseAssetSource } from './pipeline/asset-source.ts';
 export { DEFAULT_EPOCH, parseEpoch } from './pipeline/epoch.ts';
+export type { PlannedImageCache } from './pipeline/image-cache-plan.ts';
 export {
   type Plan,
   type PlannedInput,
@@ -81,6 +82,16 @@ export {
 export type { OnProgress, ProgressEvent } from './pipeline/progress.ts';
 export { buildPxe, type PxeFile, type PxeOptions, type PxePart, type PxePlan, planPxe } from './pipeline/pxe.ts';
 export { defaultStoreDirectory, type Transport, type Workplace } from './pipeline/workplace.ts';
+
+// Image caches: what builds take as `input.imageCache`.
+
+export type { CachedImage } from './imagecache/collect.ts';
+export {
+  type CacheTarget,
+  type CreatedImageCache,
+  createImageCache,
+  type ImageCacheRequest,
+} from './pipeline/image-cache-create.ts';
 
 // Write, or serve.
 

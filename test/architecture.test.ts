@@ -68,6 +68,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'platform',
   ],
   'index.ts': [
+    'imagecache',
     'trust',
     'extensions',
     'bytes',

@@ -8,6 +8,14 @@ import { PARTIAL_DIRECTORY } from './write.ts';
 
 const OWN: readonly string[] = [BLOB_DIRECTORY, MANIFEST_DIRECTORY, PARTIAL_DIRECTORY];
 
+/** Whether `directory` looks like that of a cache. Reading it looks closer. Throws `io`. */
+export async function isCacheDirectory(files: Files, directory: string): Promise<boolean> {
+  for (const name of [BLOB_DIRECTORY, MANIFEST_DIRECTORY]) {
+    if ((await files.info(`${directory}/${name}`))?.kind === 'directory') return true;
+  }
+  return false;
+}
+
 /** Throws `invalid-input` when `directory` is there and has what is no part of a cache: whoever named it meant another. */
 export async function checkCacheDirectory(files: Files, directory: string): Promise<void> {
   if ((await files.info(directory)) === undefined) return;

@@ -11,13 +11,16 @@ import type { Architecture } from '../profiles/profile.ts';
 import { checkEpoch } from './epoch.ts';
 import type { Workplace } from './workplace.ts';
 
+/** Where a cache goes, and in what form. */
 export type CacheTarget =
   /** The cache itself. */
   | { readonly kind: 'directory'; readonly directory: string }
   /** The cache as an image, named `name`, or `name-ARCH` where there are several. */
   | { readonly kind: 'layout'; readonly directory: string; readonly name: string };
 
+/** What a cache is made of. */
 export interface ImageCacheRequest {
+  /** As people write them: registry, `library/` and tag may be missing. */
   readonly references: readonly string[];
   /** At least one. */
   readonly architectures: readonly Architecture[];
@@ -28,6 +31,7 @@ export interface ImageCacheRequest {
   readonly epoch: number;
 }
 
+/** What is in a cache now. */
 export interface CreatedImageCache {
   readonly images: readonly CachedImage[];
   /** Of what the images need, each once. */

@@ -1,7 +1,7 @@
 /** What of an image cache is decided and shown before anything is built. */
 import type { FinalProfile } from '../profiles/resolve.ts';
 import type { Tree } from '../tree/tree.ts';
-import { type ImageCacheSource, imageCacheSource, imageOfCache } from './image-cache-source.ts';
+import { checkCacheReference, type ImageCacheSource, imageCacheSource, imageOfCache } from './image-cache-source.ts';
 import { hostsOfImage } from './imager-image.ts';
 import type { PlannedInput, PlanOptions, PlanRequest } from './plan.ts';
 import type { Workplace } from './workplace.ts';
@@ -25,7 +25,7 @@ export interface ImageCachePlan {
   readonly imageCache?: PlannedImageCache;
 }
 
-/** Throws `invalid-input` for a bad reference; when resolving also what `findImageCache` throws. */
+/** Throws `dependency` for a bad reference; when resolving also what `findImageCache` throws. */
 export async function planImageCache(
   workplace: Workplace,
   { profile, epoch }: PlanRequest,
@@ -33,6 +33,7 @@ export async function planImageCache(
 ): Promise<ImageCachePlan> {
   const source = imageCacheSource(profile);
   if (source === undefined) return { inputs: [], hosts: [], warnings: unusedWarnings(profile) };
+  checkCacheReference(source);
   const hosts = source.kind === 'registry' ? hostsOfImage(workplace, imageOfCache(source)) : [];
   const warnings = versionWarnings(profile);
   const input = { role: 'image-cache', ...placeOf(source) } as const;

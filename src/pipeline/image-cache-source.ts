@@ -1,5 +1,6 @@
 /** Where an image cache comes from, as a profile says it. */
-import { ImagerError, invalid } from '../errors.ts';
+import { ImagerError } from '../errors.ts';
+import { parseReference } from '../oci/reference.ts';
 import type { Profile } from '../profiles/profile.ts';
 import type { ImageAssetSource } from './imager-image.ts';
 
@@ -40,12 +41,22 @@ export function nameOfImageCache(source: ImageCacheSource): string {
   }
 }
 
-/** What a path that should hold a cache holds instead. */
+/** What a path that should hold a cache holds instead. `dependency`, as upstream has it for whatever a cache cannot be had from. */
 export function notACache(source: ImageCacheSource, found: string | undefined): ImagerError {
   const what = nameOfImageCache(source);
   const wish = source.kind === 'tarball' ? 'a plain tar file' : 'an OCI layout or the directory of a cache';
-  if (found === undefined) return new ImagerError('io', `${what}: nothing there on this machine, want ${wish}`);
-  return invalid(`${what}: a ${found}, want ${wish}`, {
+  return new ImagerError('dependency', `${what}: ${found ?? 'nothing there on this machine'}, want ${wish}`, {
     hint: 'a tar file goes into input.imageCache.tarballPath of a profile; a reference needs its registry and tag',
   });
+}
+
+/** The same for a reference that nothing can be pulled by. */
+export function checkCacheReference(source: ImageCacheSource): void {
+  if (source.kind !== 'registry') return;
+  try {
+    parseReference(source.reference);
+  } catch (error) {
+    if (!(error instanceof ImagerError)) throw error;
+    throw new ImagerError('dependency', `image cache: ${error.message}`, { cause: error });
+  }
 }

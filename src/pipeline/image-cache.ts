@@ -12,7 +12,7 @@ import {
   encodeFileDigests,
   sizeOfFiles,
 } from '../imagecache/digests.ts';
-import { readCacheDirectory } from '../imagecache/directory.ts';
+import { isCacheDirectory, readCacheDirectory } from '../imagecache/directory.ts';
 import { flatten } from '../oci/layer/flatten.ts';
 import { openInPlace } from '../oci/local/in-place.ts';
 import type { Tree } from '../tree/tree.ts';
@@ -40,7 +40,7 @@ interface Located {
 }
 
 /**
- * The cache, fetched where it is not here. Throws `io` when there is nothing at a path, `invalid-input` for what is no cache, lacks a blob or
+ * The cache, fetched where it is not here. Throws `dependency` when there is none at a path, `invalid-input` for what is no cache, lacks a blob or
  * has nothing for the architecture, `verification` for damage and for another cache than the pinned one; what pulling throws.
  */
 export async function acquireImageCache(
@@ -87,9 +87,12 @@ async function openLocal(workplace: Workplace, source: ImageCacheSource, archite
   if (source.kind === 'registry') return { kind: 'image', image: imageOfCache(source) };
   const path = source.kind === 'tarball' ? source.file : source.directory;
   const found = (await files.info(path))?.kind;
-  if (found !== (source.kind === 'tarball' ? 'file' : 'directory')) throw notACache(source, found);
+  if (found !== (source.kind === 'tarball' ? 'file' : 'directory')) throw notACache(source, found && `a ${found}`);
   if (source.kind === 'tarball') return plainTree(await treeOfTarball(workplace, path));
-  if ((await files.info(`${path}/oci-layout`)) === undefined) return plainTree(await readCacheDirectory(files, path));
+  if ((await files.info(`${path}/oci-layout`)) === undefined) {
+    if (!(await isCacheDirectory(files, path))) throw notACache(source, 'a directory with something else in it');
+    return plainTree(await readCacheDirectory(files, path));
+  }
   const inPlace = await openInPlace(platform, path, { os: 'linux', architecture });
   if (inPlace === undefined) return { kind: 'image', image: { kind: 'layout', directory: path } };
   return { kind: 'tree', located: { ...inPlace, isStored: false } };

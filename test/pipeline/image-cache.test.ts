@@ -191,30 +191,39 @@ describe('refusals', () => {
       [
         'nothing at the path',
         async () => ({ ociPath: '/nonexistent' }),
-        'io',
+        'dependency',
         /^image cache \/nonexistent: nothing there/,
       ],
       [
         'no tarball',
         async () => ({ tarballPath: '/nonexistent.tar' }),
-        'io',
+        'dependency',
         /^image cache \/nonexistent\.tar: nothing there/,
       ],
       [
         'a file as path',
         async () => ({ ociPath: '/etc/hostname' }),
-        'invalid-input',
+        'dependency',
         /a file, want an OCI layout or the directory/,
       ],
       [
         'a directory as tarball',
         async () => ({ tarballPath: '/' }),
-        'invalid-input',
+        'dependency',
         /a directory, want a plain tar file/,
       ],
       [
         'a directory that is no cache',
         async (directory) => ({ ociPath: directory }),
+        'dependency',
+        /a directory with something else in it, want/,
+      ],
+      [
+        'half a cache',
+        async (directory) => {
+          await mkdir(join(directory, 'cache/manifests'), { recursive: true });
+          return { ociPath: join(directory, 'cache') };
+        },
         'invalid-input',
         /no image cache, it has no directory blob/,
       ],
@@ -274,6 +283,15 @@ describe('refusals', () => {
       }
     });
   }
+
+  test('a reference nothing can be pulled by', async () => {
+    await using workplace = await testWorkplace();
+    const request = await requestWith(workplace, { imageRef: 'example.org/UPPER:v1' });
+    await assert.rejects(
+      planBuild(workplace, request, { resolve: false }),
+      rejected('dependency', /^image cache: image reference/),
+    );
+  });
 
   for (const [name, write] of Object.entries(forms)) {
     test(`${name} that changed since it was planned`, async () => {
