@@ -6,13 +6,13 @@ import { build } from '../pipeline/build.ts';
 import { archiveDirectory } from '../pipeline/directory-archive.ts';
 import { type Plan, planBuild } from '../pipeline/plan.ts';
 import { planDigest } from '../pipeline/plan-digest.ts';
-import { writeArtifact } from '../pipeline/write-artifact.ts';
 import type { FinalProfile } from '../profiles/resolve.ts';
 import { readBuildRequest, workplaceOf } from './build-request.ts';
 import { elideKernelArguments } from './elide.ts';
 import type { FlagValues } from './flags.ts';
 import { wantsImage } from './installer-output.ts';
 import type { Io } from './io.ts';
+import { writeOutput } from './output-file.ts';
 import { chooseStyle, type Progress, startProgress } from './progress.ts';
 
 export async function runBuild(profileName: string, flags: FlagValues, io: Io): Promise<number> {
@@ -97,18 +97,17 @@ async function writeToDirectory(
   }
 }
 
-/** Returns the path. Throws what `writeArtifact` throws. */
+/** Returns the path. Throws what `writeOutput` throws. */
 export async function writeFile(
   artifact: Artifact,
   directory: string,
   { flags, io: { platform, signal }, progress }: Surroundings,
 ): Promise<string> {
   const report = reporter(artifact, progress);
-  const path = await writeArtifact(platform, artifact, directory, {
+  const path = await writeOutput(platform, artifact, directory, {
     signal,
     onProgress: report,
     sync: flags.switches.has('sync'),
-    temporarySuffix: `${process.pid}.partial`,
   });
   report(artifact.bytes.size);
   // Upstream's words, for scripts that look for them.

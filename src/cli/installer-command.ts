@@ -12,6 +12,7 @@ import { elideKernelArguments } from './elide.ts';
 import type { FlagValues } from './flags.ts';
 import { checkInstallerOutput, type InstallerOutput, installerOutput } from './installer-output.ts';
 import type { Io } from './io.ts';
+import { TEMPORARY_SUFFIX } from './output-file.ts';
 import { chooseStyle, type Progress, startProgress } from './progress.ts';
 
 interface Built {
@@ -101,7 +102,7 @@ async function deliverHere(
       const { directory, name = built[0]!.plan.profile.version } = local;
       const digest = await writeInstallerLayout(workplaceWith(surroundings), artifactsOf(built), directory, name, {
         sync: flags.switches.has('sync'),
-        temporarySuffix: `${process.pid}.partial`,
+        temporarySuffix: TEMPORARY_SUFFIX,
       });
       progress.note(`output asset path: oci:${directory}:${name}@${digest}`);
       return { layout: { directory, name, digest } };

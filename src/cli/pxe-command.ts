@@ -1,7 +1,6 @@
 /** `imager pxe`: a directory for network boot, written, served, or both. */
 import { ImagerError } from '../errors.ts';
 import { buildPxe, type PxeFile, type PxePlan, planPxe } from '../pipeline/pxe.ts';
-import { writeArtifact } from '../pipeline/write-artifact.ts';
 import { parseBaseUrl } from '../pxe/base-url.ts';
 import { IPXE_SCRIPT_NAME } from '../pxe/ipxe-script.ts';
 import { readBuildRequest, workplaceOf } from './build-request.ts';
@@ -9,6 +8,7 @@ import type { Invocation } from './command-line.ts';
 import { elideKernelArguments } from './elide.ts';
 import type { FlagValues } from './flags.ts';
 import type { Io } from './io.ts';
+import { writeOutput } from './output-file.ts';
 import { chooseStyle, type Progress, startProgress } from './progress.ts';
 import { parseListenAddress, startPxeServer } from './pxe-server.ts';
 
@@ -64,11 +64,10 @@ async function writeFiles(
       written = done;
       progress.report({ task: `writing ${file.name}`, done, total: file.bytes.size, unit: 'bytes' });
     };
-    const path = await writeArtifact(io.platform, file, directory, {
+    const path = await writeOutput(io.platform, file, directory, {
       signal: io.signal,
       onProgress: report,
       sync: flags.switches.has('sync'),
-      temporarySuffix: `${process.pid}.partial`,
     });
     // The zeros at an end are not written, so the last report may be missing.
     if (written < file.bytes.size) report(file.bytes.size);

@@ -94,6 +94,8 @@ test(`killed ${KILL_RUNS} times, it leaves whole files only, and the next build 
       }
       await buildToEnd(store, output);
       assert.equal(await sha256OfFile(join(output, NAME)), wanted);
+      // What the dead left of it is gone.
+      assert.deepEqual(await namesIn(output), [NAME]);
       await assertStoreIsWhole(store, 'after a build to the end');
     }
   };
