@@ -15,6 +15,7 @@ import { build } from '../../src/pipeline/build.ts';
 import { buildInstaller, type InstallerArtifact, writeInstallerLayout } from '../../src/pipeline/installer-artifact.ts';
 import { pushInstaller } from '../../src/pipeline/installer-push.ts';
 import { type Plan, type PlanRequest, planBuild } from '../../src/pipeline/plan.ts';
+import { planDigest } from '../../src/pipeline/plan-digest.ts';
 import type { Workplace } from '../../src/pipeline/workplace.ts';
 import { writeArtifact } from '../../src/pipeline/write-artifact.ts';
 import { parseProfile } from '../../src/profiles/parse.ts';
@@ -350,6 +351,17 @@ describe('the same installer', () => {
     assert.deepEqual([artifact.name, artifact.mediaType], ['installer-arm64.tar', 'application/x-tar']);
     const other = await buildInstaller(workplace, request, plan);
     assert.equal(digestOf(await read(artifact.bytes)), digestOf(await read(other.bytes)));
+  });
+
+  test('has another plan digest under another name: the archive has the name in it', async () => {
+    await using workplace = await installerWorkplace();
+    const digests = new Set<string>();
+    for (const imageRef of ['', 'a.example/base:v1', 'a.example/base:v2']) {
+      const baseInstaller = { ociPath: join(workplace.directory, 'base1'), imageRef };
+      const request = requestIn(workplace, { input: { baseInstaller } });
+      digests.add(planDigest(await planBuild(workplace, request, { resolve: true })));
+    }
+    assert.equal(digests.size, 3);
   });
 
   test('is compressed when it is asked for', async () => {
