@@ -4,7 +4,7 @@
  */
 
 /** Bits of `s_feature_compat`: who does not know them may still write. */
-export const COMPATIBLE = {
+const COMPATIBLE = {
   hasJournal: 0x4,
   extendedAttributes: 0x8,
   resizeInode: 0x10,

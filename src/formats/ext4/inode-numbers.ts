@@ -18,7 +18,7 @@ export interface Node {
 }
 
 /** What e2fsck puts files into that it finds without a name. Always there, as then it may be too late to make one. */
-export const LOST_AND_FOUND = 'lost+found';
+const LOST_AND_FOUND = 'lost+found';
 
 const MAXIMUM_NAME = 255;
 

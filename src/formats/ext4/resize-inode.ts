@@ -31,7 +31,8 @@ export function encodeResizeInode(geometry: Geometry, place: number): ResizeInod
   for (let index = descriptorBlocks; index < descriptorBlocks + reservedBlocks; index++) {
     const block = firstBlock + 1 + index;
     top.view.setUint32((index % perBlock) * 4, block, true);
-    const { data, view } = structure(blockSize);
+    // What follows in the block is zeros.
+    const { data, view } = structure(copies.length * 4);
     for (const [slot, group] of copies.entries()) view.setUint32(slot * 4, block + group * groupBlocks, true);
     blocks.push({ block, data });
   }
