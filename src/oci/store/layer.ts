@@ -87,13 +87,18 @@ function isVerification(error: unknown): boolean {
   return error instanceof ImagerError && error.code === 'verification';
 }
 
+/** Whether another pull may go on from there. On a disk without room the beginning of a blob would only take more of it. */
+function isInterruption(error: unknown): boolean {
+  return !isVerification(error) && !(error instanceof ImagerError && error.code === 'io');
+}
+
 /** Where the blob's bytes come from, and what becomes of the file they are written to. */
 interface Input {
   /** Hands each chunk over once it is on its way into the blob's file. */
   readonly chunks: Chunks;
   /** Makes the file the blob; called when its digest and size are right. */
   commit(): Promise<void>;
-  /** Called in any other case. `reusable`: the bytes may be the right ones, there are only too few. */
+  /** Called in any other case. `reusable`: the bytes may be the right ones, there are only too few, and the rest may come. */
   release(reusable: boolean): Promise<void>;
 }
 
@@ -168,8 +173,10 @@ function remoteInput(
     },
     async release(reusable) {
       if (blob === undefined) {
-        await part?.file.close();
-        if (part !== undefined) await files.rename(part.file.path, partPath(paths, digest));
+        if (part === undefined) return;
+        await part.file.close();
+        if (reusable) await files.rename(part.file.path, partPath(paths, digest));
+        else await files.remove(part.file.path);
         return;
       }
       await blob.close();
@@ -219,7 +226,8 @@ async function storeFrom(
     // The decoder may have asked for a chunk that is still on its way: it must have come before the file changes hands.
     failed.abort();
     await blob.close();
-    await input.release(!complete && !isVerification(error));
+    const reason = options.signal?.aborted === true ? options.signal.reason : error;
+    await input.release(!complete && isInterruption(reason));
     if (plain !== undefined) {
       await plain.close();
       await files.remove(plain.path);

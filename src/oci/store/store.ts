@@ -274,7 +274,7 @@ async function fetchLayers(
         await ensureLayer(opened, source, layer, { ...options, signal: either });
       } catch (error) {
         failure ??= error;
-        failed.abort();
+        failed.abort(error);
       }
     }
   };
