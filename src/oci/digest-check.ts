@@ -31,7 +31,10 @@ export function sizeError(what: string, found: number, want: number): ImagerErro
   return new ImagerError('verification', `${what}: ${said}, want ${want}`);
 }
 
-/** A small blob in memory, size and digest checked. Throws `verification`, and `dependency` from the source. */
+/**
+ * A small blob in memory, size and digest checked; from a source that has several places, the first that has it right. Throws `verification`, and
+ * `dependency` from the source.
+ */
 export async function readBlob(
   hasher: Hasher,
   source: BlobSource,
@@ -42,6 +45,25 @@ export async function readBlob(
   const { digest, size } = descriptor;
   const what = `${source.label}: blob ${digest}`;
   if (size > limit) throw new ImagerError('invalid-input', `${what}: ${size} bytes, want at most ${limit}`);
+  for (let rejected = false; ; rejected = true) {
+    try {
+      return await readOnce(hasher, source, descriptor, what, signal);
+    } catch (error) {
+      const isWrong = error instanceof ImagerError && error.code === 'verification';
+      const isUseless = isWrong || (rejected && error instanceof ImagerError && error.code === 'dependency');
+      if (!isUseless || source.reject?.(digest) !== true) throw error;
+    }
+  }
+}
+
+async function readOnce(
+  hasher: Hasher,
+  source: BlobSource,
+  descriptor: Pick<Descriptor, 'digest' | 'size'>,
+  what: string,
+  signal: AbortSignal | undefined,
+): Promise<Uint8Array> {
+  const { digest, size } = descriptor;
   const parts: Uint8Array[] = [];
   let length = 0;
   const { chunks } = await source.blob(descriptor, 0, signal);

@@ -46,6 +46,10 @@ export interface BlobSource {
     from: number,
     signal?: AbortSignal,
   ): Promise<{ readonly from: number; readonly chunks: Chunks }>;
+  /** The source goes on by itself where a connection broke: when it gives up there is no use in asking again. */
+  readonly isPersistent?: boolean;
+  /** Told that what came was not the blob, or not all of it after such a blob: whoever sent it is not asked for it again. False where nobody else is left. */
+  reject?(digest: Digest): boolean;
 }
 
 /** One repository, or what stands for one. */

@@ -57,7 +57,7 @@ async function withRegistry(options: TestRegistryOptions, run: (setup: Setup) =>
       registry,
       clock,
       source: (more = {}) =>
-        registrySource(platform, { registry: registry.host, repository: 'a/b' }, { clock, ...more }),
+        registrySource(platform, { registry: registry.host, repository: 'a/b' }, { clock, random: () => 0.5, ...more }),
     });
   } finally {
     await registry.close();
@@ -239,12 +239,21 @@ describe('what a registry may not do', () => {
         const { digest } = await source({ report: (event) => events.push(event) }).manifest('v1');
         assert.equal(digest, digestOf(INDEX.manifest));
         const what = 'manifest a/b:v1';
-        assert.deepEqual(events, [
-          { kind: 'digest-differs', what, endpoint: registry.host, announced },
-          { kind: 'served', what, endpoint: registry.host },
-        ]);
+        assert.deepEqual(
+          events.filter(({ kind }) => kind !== 'failed'),
+          [
+            { kind: 'digest-differs', what, endpoint: registry.host, announced },
+            { kind: 'served', what, endpoint: registry.host },
+          ],
+        );
       },
     );
+  });
+
+  test('a manifest damaged on its way is asked for again', async () => {
+    await withRegistry({ faults: [failing(/manifests/, { kind: 'corrupt', at: 77 }, 1)] }, async ({ source }) => {
+      assert.equal((await source().manifest('v1')).digest, digestOf(INDEX.manifest));
+    });
   });
 });
 
@@ -301,6 +310,37 @@ describe('trying again', () => {
         },
       );
     }
+  });
+
+  test('by chance sooner or later', async () => {
+    for (const [random, pause] of [
+      [0, 500],
+      [0.999, 1499],
+    ] as const) {
+      const faults = [failing(/manifests/, { kind: 'status', status: 503 }, 1)];
+      await withRegistry({ faults }, async ({ clock, source }) => {
+        await source({ random: () => random }).manifest('v1');
+        assert.deepEqual(clock.pauses.map(Math.floor), [pause]);
+      });
+    }
+  });
+
+  test('not beyond the time budget', async () => {
+    const faults = [failing(/manifests/, { kind: 'status', status: 503 })];
+    await withRegistry({ faults }, async ({ clock, source }) => {
+      assert.match(await messageOf(source({ budget: 2500, tries: 9 }).manifest('v1')), /503/);
+      assert.deepEqual(clock.pauses, [1000]);
+    });
+  });
+
+  test('an endpoint that never answers ends with the time budget', async () => {
+    await withRegistry({ faults: [failing(/manifests/, { kind: 'stall', after: 0 })] }, async ({ registry }) => {
+      const name = { registry: registry.host, repository: 'a/b' };
+      const started = performance.now();
+      const message = await messageOf(registrySource(platform, name, { budget: 200 }).manifest('v1'));
+      assert.match(message, /manifest a\/b:v1: no answer in 1 s/);
+      assert.ok(performance.now() - started < 2000);
+    });
   });
 
   test('gives up after the tries', async () => {
@@ -634,6 +674,65 @@ describe('mirrors', () => {
     await twoRegistries([{ faults }, {}], async (_, { registry }, __, source) => {
       await readAll(source);
       assert.match(registry.requests.at(-1)!.headers.range ?? '', /^bytes=\d+-$/);
+    });
+  });
+
+  test('a damaged manifest of a tag is not taken where another endpoint has it right', async () => {
+    await twoRegistries(
+      [{ faults: [failing(/manifests/, { kind: 'corrupt', at: 77 })] }, {}],
+      async (_, __, ___, source) => {
+        assert.equal((await source.manifest('v1')).digest, digestOf(INDEX.manifest));
+      },
+    );
+  });
+
+  test('a page for people is no manifest', async () => {
+    const portal: Fault = { kind: 'status', status: 200, headers: { 'content-type': 'text/html' }, body: '<html>' };
+    await twoRegistries([{ faults: [failing(/manifests/, portal)] }, {}], async (_, __, events, source) => {
+      assert.equal((await source.manifest('v1')).digest, digestOf(INDEX.manifest));
+      assert.match(events[0]?.kind === 'failed' ? events[0].reason : '', /page for people/);
+    });
+  });
+
+  for (const [title, fault] of [
+    ['breaks each time', { kind: 'truncate', after: 70_000 }],
+    ['stalls', { kind: 'stall', after: 70_000 }],
+    ['sends next to nothing', { kind: 'trickle', piece: 5, pause: 10 }],
+    ['sends too much', { kind: 'headers', headers: { 'content-length': undefined } }],
+    ['does not answer', { kind: 'stall', after: 0 }],
+  ] as const) {
+    test(`a blob comes from the next endpoint where the first ${title}`, async () => {
+      const more = title === 'sends too much' ? [failing(/blobs/, { kind: 'resize', by: 7 })] : [];
+      await twoRegistries([{ faults: [...more, failing(/blobs/, fault)] }, {}], async (mirror, { registry }) => {
+        const mirrors = parseMirrors([`${registry.host}=${mirror.url}`]);
+        const options = { mirrors, stallTimeout: 200, budget: 3000 };
+        await readAll(registrySource(platform, { registry: registry.host, repository: 'a/b' }, options));
+      });
+    });
+  }
+
+  test('wrong bytes are rejected with who sent them', async () => {
+    await twoRegistries(
+      [{ faults: [failing(/blobs/, { kind: 'corrupt', at: 9 })] }, {}],
+      async (_, __, ___, source) => {
+        await assert.rejects(readAll(source));
+        assert.equal(source.reject!(LAYER_BLOB.digest), true);
+        await readAll(source);
+        assert.equal(source.reject!(LAYER_BLOB.digest), false);
+        await assert.rejects(readAll(source), { code: 'dependency', message: /every endpoint has sent it wrong/ });
+      },
+    );
+  });
+
+  test('where parts of several came out wrong, all must come from one', async () => {
+    const mirror = [failing(/blobs/, { kind: 'truncate', after: 100_000 }, 1)];
+    const origin = [failing(/blobs/, { kind: 'corrupt', at: 9 })];
+    await twoRegistries([{ faults: mirror }, { faults: origin }], async (_, { registry }, __, source) => {
+      await assert.rejects(readAll(source), { code: 'ERR_ASSERTION' });
+      assert.equal(source.reject!(LAYER_BLOB.digest), true);
+      const asked = registry.requests.length;
+      await readAll(source);
+      assert.equal(registry.requests.length, asked, 'the mirror had it right');
     });
   });
 

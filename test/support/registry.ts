@@ -280,7 +280,8 @@ function spoil(request: SeenRequest, answer: Answer, fault: Fault): Answer {
         body: new Uint8Array(),
       };
     case 'corrupt': {
-      const body = answer.body.slice();
+      // A copy: `slice` of a Buffer is none.
+      const body = new Uint8Array(answer.body);
       body[fault.at % body.length]! ^= 1;
       return { ...answer, body };
     }

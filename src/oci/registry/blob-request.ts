@@ -3,7 +3,7 @@ import type { Digest } from '../../bytes/units.ts';
 import { ImagerError } from '../../errors.ts';
 import type { Chunks, HttpRequest, HttpResponse } from '../../platform/types.ts';
 import { refusal } from './registry-error.ts';
-import { isPassing, type RetryOptions, withRetry } from './retry.ts';
+import { type RetryOptions, withRetry } from './retry.ts';
 import { nameOf, type Session } from './session.ts';
 import { headerOf } from './transport.ts';
 
@@ -45,46 +45,6 @@ export async function openBlob(session: Session, retry: RetryOptions, request: B
   const response = await send(whole);
   if (response.status !== 200) throw await refusal(response, where, what);
   return opened(response, 0, size, `${where}: ${what}`);
-}
-
-export interface ResumeOptions {
-  /** Bytes of the whole blob. */
-  readonly size: number;
-  readonly what: string;
-  /** Opens again at a position; the answer may begin before it. */
-  readonly open: (from: number) => Promise<OpenBlob>;
-  /** Asked after attempt 1, 2, ... broke: waits and says whether there is another one. */
-  readonly again: (attempt: number) => Promise<boolean>;
-}
-
-/**
- * The bytes from `first.from` to the end of the blob, exactly: a connection that breaks or ends early is opened again where
- * it was. Throws `dependency` when the server sends more than the size, or gives up sending.
- */
-export async function* resumingChunks(first: OpenBlob, { size, what, open, again }: ResumeOptions): Chunks {
-  let position = first.from;
-  let current = first;
-  for (let attempt = 1; ; attempt++) {
-    let failure: unknown;
-    try {
-      let at = current.from;
-      for await (const chunk of current.chunks) {
-        const fresh = chunk.subarray(Math.min(chunk.length, Math.max(0, position - at)));
-        at += chunk.length;
-        if (at > size) throw new ImagerError('dependency', `${what}: more than its ${size} bytes were sent`);
-        if (fresh.length === 0) continue;
-        position += fresh.length;
-        yield fresh;
-      }
-      if (position === size) return;
-      failure = new ImagerError('dependency', `${what}: ended after ${position} of ${size} bytes`);
-    } catch (error) {
-      if (!isPassing(error)) throw error;
-      failure = error;
-    }
-    if (!(await again(attempt))) throw failure;
-    current = await open(position);
-  }
 }
 
 /** Whether the answer is exactly the wanted rest. Some caches answer with the part they happen to have. */

@@ -30,7 +30,8 @@ export interface ManifestRequest {
   readonly signal: AbortSignal | undefined;
 }
 
-export interface ServedManifest extends RawManifest {
+export interface ServedManifest {
+  readonly manifest: RawManifest;
   /** `Docker-Content-Digest` of the answer where it is another one than that of the bytes. */
   readonly otherDigest: string | undefined;
 }
@@ -57,6 +58,11 @@ export async function fetchManifest(
   });
   if (response.status !== 200) throw await refusal(response, where, what);
   const mediaType = mediaTypeOf(response);
+  if (mediaType.startsWith('text/html')) {
+    throw new ImagerError('dependency', `${where}: ${what}: answered with a page for people`, {
+      hint: 'is there a portal or a proxy in the way that wants a login?',
+    });
+  }
   if (SCHEMA_1.test(mediaType)) {
     throw new ImagerError('unsupported', `${where}: ${what}: image of schema 1, want an OCI or Docker schema 2 image`, {
       hint: 'push the image again with a current tool',
@@ -69,7 +75,7 @@ export async function fetchManifest(
   }
   const announced = headerOf(response, 'docker-content-digest');
   const differs = announced?.startsWith('sha256:') === true && announced !== computed;
-  return { digest: computed, mediaType, raw, otherDigest: differs ? announced : undefined };
+  return { manifest: { digest: computed, mediaType, raw }, otherDigest: differs ? announced : undefined };
 }
 
 function digestOf(platform: Pick<Platform, 'hash'>, data: Uint8Array): Digest {

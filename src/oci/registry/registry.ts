@@ -8,16 +8,21 @@ import type { Chunks, Platform } from '../../platform/types.ts';
 import type { ImageSource, RawManifest } from '../image-source.ts';
 import { isTag, type Reference } from '../reference.ts';
 import { TokenCache } from './authorization.ts';
-import { type OpenBlob, openBlob, resumingChunks } from './blob-request.ts';
 import { findCredential } from './credentials.ts';
 import type { Credential, CredentialTarget } from './docker-config.ts';
-import { fetchManifest, type ManifestRequest } from './manifest-request.ts';
+import { type BlobServers, blobServers, download, rejectBlob } from './download.ts';
+import { type Attempt, endpointSearch, type Question } from './endpoint-search.ts';
+import { fetchManifest, type ServedManifest } from './manifest-request.ts';
 import { type Endpoint, endpointsOf, type Mirrors } from './mirrors.ts';
 import { fetchReferrers } from './referrers-request.ts';
 import { printable, refusedStatus } from './registry-error.ts';
-import { DEFAULT_TRIES, isUnreached, pauseAfter } from './retry.ts';
+import { DEFAULT_TRIES, type RetryOptions } from './retry.ts';
 import { type Connection, nameOf, openSession, ping, type Session, type SessionOptions } from './session.ts';
-import { type Clock, stopIfAborted, systemClock } from './transport.ts';
+import { type Clock, systemClock } from './transport.ts';
+
+/** Milliseconds. Talos gives a pull 90 s without a byte before it calls it stalled. */
+const DEFAULT_STALL_TIMEOUT = 90_000;
+const DEFAULT_BUDGET = 300_000;
 
 export interface RegistryOptions {
   readonly mirrors?: Mirrors;
@@ -27,8 +32,12 @@ export interface RegistryOptions {
   readonly credentials?: Readonly<Record<string, Credential>>;
   /** Attempts per request at each endpoint; 3 unless told. */
   readonly tries?: number;
-  /** Milliseconds without a byte before a connection counts as broken; the platform's own unless told. */
+  /** Milliseconds without a byte, or with hardly any, before a connection counts as broken; 90 s unless told. */
   readonly stallTimeout?: number;
+  /** Milliseconds for whatever is asked for, all endpoints, tries and pauses together, but without the time a blob comes in; 5 min unless told. */
+  readonly budget?: number;
+  /** From 0 to below 1, for the length of pauses. */
+  readonly random?: () => number;
   /** `bootwright` unless told. */
   readonly userAgent?: string;
   readonly clock?: Clock;
@@ -79,8 +88,10 @@ export function sessionOptionsOf(
     insecure: options.insecure === true,
     tries: options.tries ?? DEFAULT_TRIES,
     clock,
+    random: options.random ?? Math.random,
+    budget: options.budget ?? DEFAULT_BUDGET,
     tokens: new TokenCache(clock),
-    stallTimeout: options.stallTimeout,
+    stallTimeout: options.stallTimeout ?? DEFAULT_STALL_TIMEOUT,
     userAgent: options.userAgent ?? 'bootwright',
     credential: credentialsOf(platform, options.credentials ?? {}),
   };
@@ -92,96 +103,95 @@ function repositorySource(
   platform: Platform,
   { registry, repository }: RepositoryName,
   options: RegistryOptions,
-  retry: Pick<SessionOptions, 'tries' | 'clock'>,
+  { tries, clock, random, budget, stallTimeout }: SessionOptions,
   connect: Connect,
 ): ImageSource {
   const label = `${registry}/${repository}`;
   const report = options.report ?? (() => undefined);
   const endpoints = endpointsOf(registry, options.mirrors, options.insecure);
   const sessions = new Map<Endpoint, Promise<Session>>();
+  const servers = new Map<Digest, BlobServers>();
   /** What is asked for by digest is the same everywhere: it begins where the last answer came from, so that a dead mirror is met once. */
   let lastServer: Endpoint | undefined;
 
-  /** Goes on after an endpoint that fails or, with `undefined`, has no such thing. */
-  const search = async <T>(
-    { what, order, signal }: Question,
-    request: (session: Session) => Promise<T | undefined>,
-  ): Promise<Search<T>> => {
-    const failures: Failure[] = [];
-    const without: Endpoint[] = [];
-    for (const endpoint of order) {
-      stopIfAborted(signal, label);
-      const name = nameOf(endpoint);
-      try {
-        const session = await remember(sessions, endpoint, signal, () => connect(endpoint, repository, signal));
-        const found = await request(session);
-        if (found === undefined) {
-          without.push(endpoint);
-          continue;
-        }
-        lastServer = endpoint;
-        report({ kind: 'served', what, endpoint: name });
-        return { found, failures, without };
-      } catch (error) {
-        if (!(error instanceof ImagerError) || error.code === 'canceled') throw error;
-        failures.push({ endpoint: name, error });
-        report({ kind: 'failed', what, endpoint: name, reason: error.message });
-      }
-    }
-    return { found: undefined, failures, without };
-  };
-
-  /** What must be there. */
-  const ask = async <T>(question: Question, request: (session: Session) => Promise<T>): Promise<T> => {
-    const { found, failures } = await search(question, request);
-    if (found === undefined) throw notServed(label, question.what, failures);
-    return found;
-  };
-
-  /** What need not be there: the registry itself decides or, where it is out of reach, the mirrors that answer. */
-  const askIfAny = async <T>(
-    question: Question,
-    request: (session: Session) => Promise<T | undefined>,
-  ): Promise<T | undefined> => {
-    const { found, failures, without } = await search(question, request);
-    const isDecided = without.some(({ mirrorOf }) => mirrorOf === undefined);
-    const isAllThereIs = without.length > 0 && failures.every(({ error }) => isUnreached(error));
-    if (found !== undefined || isDecided || isAllThereIs) return found;
-    throw notServed(label, question.what, failures);
-  };
+  const retry: RetryOptions = { tries, clock, random };
+  const search = endpointSearch({
+    label,
+    budget,
+    retry,
+    connect: (endpoint, signal) => remember(sessions, endpoint, signal, () => connect(endpoint, repository, signal)),
+    onServed(what, endpoint) {
+      lastServer = endpoint;
+      report({ kind: 'served', what, endpoint: nameOf(endpoint) });
+    },
+    onFailed: (what, endpoint, { message: reason }) =>
+      report({ kind: 'failed', what, endpoint: nameOf(endpoint), reason }),
+  });
 
   const byDigest = (): readonly Endpoint[] =>
     lastServer === undefined ? endpoints : [lastServer, ...endpoints.filter((one) => one !== lastServer)];
 
+  const serversOf = (digest: Digest): BlobServers => {
+    const known = servers.get(digest) ?? blobServers(endpoints);
+    servers.set(digest, known);
+    return known;
+  };
+
+  /** What a source of manifests by tag or digest asks with, and how one endpoint is asked. */
   const manifestQuestion = (identifier: string, signal: AbortSignal | undefined): ManifestQuestion => {
     const digest = digestIn(identifier, label);
     const what = `manifest ${repository}${digest === undefined ? ':' : '@'}${identifier}`;
-    return { what, order: digest === undefined ? endpoints : byDigest(), signal, identifier, digest };
-  };
-
-  const requestManifest = async (session: Session, question: ManifestQuestion): Promise<RawManifest> => {
-    const { otherDigest, ...manifest } = await fetchManifest(platform, session, retry, question);
-    if (otherDigest !== undefined) {
-      const announced = printable(otherDigest, 100);
-      report({ kind: 'digest-differs', what: question.what, endpoint: nameOf(session.endpoint), announced });
-    }
-    return manifest;
+    const question = { what, order: digest === undefined ? endpoints : byDigest(), signal };
+    let doubtful: { readonly manifest: RawManifest; readonly event: RegistryEvent } | undefined;
+    return {
+      question,
+      async request({ session, retry: within, signal: limited }) {
+        const fetch = (): Promise<ServedManifest> =>
+          fetchManifest(platform, session, within, { identifier, digest, what, signal: limited });
+        const endpoint = nameOf(session.endpoint);
+        const first = await fetch();
+        if (first.otherDigest === undefined) return first.manifest;
+        const announced = printable(first.otherDigest, 100);
+        const event = { kind: 'digest-differs', what, endpoint, announced } as const;
+        if (digest !== undefined) {
+          report(event);
+          return first.manifest;
+        }
+        // Damaged on the way, or is that what the endpoint has?
+        const second = await fetch();
+        if (second.otherDigest === undefined) return second.manifest;
+        doubtful ??= { manifest: second.manifest, event };
+        throw new ImagerError(
+          'dependency',
+          `${endpoint}: ${what}: announced as ${announced}, has ${second.manifest.digest}`,
+        );
+      },
+      orDoubtful(error) {
+        if (doubtful === undefined || !(error instanceof ImagerError) || error.code === 'canceled') throw error;
+        report(doubtful.event);
+        report({ kind: 'served', what, endpoint: doubtful.event.endpoint });
+        return doubtful.manifest;
+      },
+    };
   };
 
   return {
     label,
+    isPersistent: true,
     async manifest(identifier, signal) {
-      const question = manifestQuestion(identifier, signal);
-      return ask(question, (session) => requestManifest(session, question));
+      const { question, request, orDoubtful } = manifestQuestion(identifier, signal);
+      return search.ask(question, request).catch(orDoubtful);
     },
     async findManifest(identifier, signal) {
-      const question = manifestQuestion(identifier, signal);
-      return askIfAny(question, (session) => requestManifest(session, question).catch(unlessNotFound));
+      const { question, request, orDoubtful } = manifestQuestion(identifier, signal);
+      return search.askIfAny(question, (attempt) => request(attempt).catch(unlessNotFound)).catch(orDoubtful);
     },
     async referrers(digest, { artifactType, signal } = {}) {
       const what = `referrers of ${repository}@${digest}`;
-      const found = await askIfAny({ what, order: byDigest(), signal }, async (session) => {
-        const listed = await fetchReferrers(session, retry, { digest, artifactType, what, signal });
+      const question = { what, order: byDigest(), signal };
+      const found = await search.askIfAny(question, async ({ session, retry: within, signal: limited }) => {
+        const wish = { digest, artifactType, what, signal: limited };
+        const listed = await fetchReferrers(session, within, wish);
         // A mirror may have copied the image alone.
         return listed === undefined || listed.length === 0 ? undefined : listed;
       });
@@ -193,65 +203,24 @@ function repositorySource(
       }
       if (from === size && size > 0) return { from, chunks: nothing() };
       const what = `blob ${repository}@${digest}`;
-      const open = (position: number): Promise<OpenBlob> =>
-        ask({ what, order: byDigest(), signal }, (session) =>
-          openBlob(session, retry, { digest, size, from: position, what, signal }),
-        );
-      const again = async (attempt: number): Promise<boolean> => {
-        if (attempt >= retry.tries) return false;
-        await retry.clock.sleep(pauseAfter(attempt), signal);
-        return true;
-      };
-      const first = await open(from);
-      return { from: first.from, chunks: resumingChunks(first, { size, what: `${label}: ${what}`, open, again }) };
+      const wish = { digest, size, what, label, signal, search, retry, stallTimeout, budget };
+      return download({ ...wish, endpoints: byDigest(), servers: serversOf(digest) }, from);
     },
+    reject: (digest) => rejectBlob(serversOf(digest)),
   };
 }
 
-/** Something to be had from several endpoints. */
-interface Question {
-  readonly what: string;
-  readonly order: readonly Endpoint[];
-  readonly signal: AbortSignal | undefined;
-}
-
-type ManifestQuestion = Question & ManifestRequest;
-
-interface Search<T> {
-  readonly found: T | undefined;
-  readonly failures: readonly Failure[];
-  /** Those that answered that they have no such thing. */
-  readonly without: readonly Endpoint[];
-}
-
-interface Failure {
-  readonly endpoint: string;
-  readonly error: ImagerError;
+interface ManifestQuestion {
+  readonly question: Question;
+  /** A manifest that is not what its endpoint announced counts as a failure: another endpoint may do better. */
+  readonly request: (attempt: Attempt) => Promise<RawManifest>;
+  /** Where none does, the bytes are what there is, and their digest is what counts. */
+  readonly orDoubtful: (error: unknown) => RawManifest;
 }
 
 function unlessNotFound(error: unknown): undefined {
   if (refusedStatus(error) !== 404) throw error;
   return undefined;
-}
-
-/** Every endpoint with its own reason, or the one reason there is. */
-function notServed(label: string, what: string, failures: readonly Failure[]): ImagerError {
-  const [first, ...others] = failures;
-  if (first === undefined) {
-    return invalid(`${label}: its mirror entry has no endpoint and forbids the registry itself`);
-  }
-  if (others.length === 0) return first.error;
-  const reasons = failures.map(({ endpoint, error }) => {
-    const { message } = error;
-    return `\n  ${message.startsWith(endpoint) ? message : `${endpoint}: ${message}`}`;
-  });
-  const hint = failures.map(({ error }) => error.hint).find((one) => one !== undefined);
-  const details = { cause: failures.at(-1)!.error, ...(hint === undefined ? {} : { hint }) };
-  return new ImagerError(
-    'dependency',
-    `${label}: ${what}: not served by any of ${failures.length} endpoints:${reasons.join('')}`,
-    details,
-  );
 }
 
 /** The digest an identifier is, `undefined` for a tag. Checked, because it becomes a part of a URL. */

@@ -7,6 +7,10 @@ export interface RetryOptions {
   /** All attempts, the first included. */
   readonly tries: number;
   readonly clock: Clock;
+  /** From 0 to below 1: clients that failed together should not come back together. Without it pauses are exact. */
+  readonly random?: (() => number) | undefined;
+  /** In the clock's time: a pause that would end later is not begun. */
+  readonly deadline?: number;
 }
 
 export const DEFAULT_TRIES = 3;
@@ -30,30 +34,35 @@ const UNREACHED_ERROR: readonly string[] = [
 ];
 
 /** Repeats an exchange that failed on the way or was answered with a passing status. Bodies that are streams go out once. */
-export function withRetry(send: Send, { tries, clock }: RetryOptions): Send {
+export function withRetry(
+  send: Send,
+  { tries, clock, random, deadline = Number.POSITIVE_INFINITY }: RetryOptions,
+): Send {
   return async (request) => {
     const repeatable = request.body === undefined || request.body instanceof Uint8Array;
     for (let attempt = 1; ; attempt++) {
       const isLast = attempt >= tries || !repeatable;
-      const pause = pauseAfter(attempt);
+      const pause = pauseAfter(attempt, random);
+      const fits = (milliseconds: number): boolean => clock.now() + milliseconds <= deadline;
       try {
         const response = await send(request);
         if (isLast || !isPassingStatus(response.status)) return response;
         const wanted = retryAfter(response);
         if (wanted !== undefined && wanted > LONGEST_PAUSE) return response;
+        if (!fits(wanted ?? pause)) return response;
         await response.discard();
         await clock.sleep(wanted ?? pause, request.signal);
       } catch (error) {
-        if (isLast || !isPassing(error)) throw error;
+        if (isLast || !isPassing(error) || !fits(pause)) throw error;
         await clock.sleep(pause, request.signal);
       }
     }
   };
 }
 
-/** Milliseconds to wait after the given attempt, counted from 1. */
-export function pauseAfter(attempt: number): number {
-  return FIRST_PAUSE * 3 ** (attempt - 1);
+/** Milliseconds to wait after the given attempt, counted from 1; after none at all, none. By chance half as long or half as long again. */
+export function pauseAfter(attempt: number, random: () => number = () => 0.5): number {
+  return attempt === 0 ? 0 : FIRST_PAUSE * 3 ** (attempt - 1) * (0.5 + random());
 }
 
 /** Whether a request that was answered so may be granted later. */

@@ -19,9 +19,13 @@ export interface SessionOptions {
   readonly insecure: boolean;
   readonly tries: number;
   readonly clock: Clock;
+  /** From 0 to below 1, for the length of pauses. */
+  readonly random: () => number;
+  /** Milliseconds for one question to all endpoints. */
+  readonly budget: number;
   readonly tokens: TokenCache;
   /** Milliseconds without a byte before an exchange fails. */
-  readonly stallTimeout: number | undefined;
+  readonly stallTimeout: number;
   readonly userAgent: string;
   readonly credential: (target: CredentialTarget, signal?: AbortSignal) => Promise<Credential | undefined>;
 }
@@ -56,7 +60,7 @@ export async function ping(
   for (const [index, scheme] of endpoint.schemes.entries()) {
     const isLast = index === endpoint.schemes.length - 1;
     const tries = isLast ? options.tries : 1;
-    const send = withRetry(withBody(plain(platform, options), SMALL_BODY), { tries, clock: options.clock });
+    const send = withRetry(withBody(plain(platform, options), SMALL_BODY), { ...options, tries });
     const url = `${baseOf(endpoint, scheme)}/`;
     const answer = await orFailure(send({ method: 'GET', url, ...(signal === undefined ? {} : { signal }) }));
     if (answer instanceof ImagerError) {
@@ -122,7 +126,7 @@ function plain(platform: Pick<Platform, 'http'>, options: SessionOptions): Send 
     platform.http({
       ...request,
       ...(insecure ? { insecureTls: true } : {}),
-      ...(stallTimeout === undefined ? {} : { stallTimeout }),
+      stallTimeout,
     });
   return withHeaders(send, { 'user-agent': options.userAgent });
 }

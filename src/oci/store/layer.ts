@@ -73,13 +73,21 @@ export async function storeLayer(
       remoteInput(machine, paths, source, layer, part, { ...options, signal });
     return storeFrom(machine, paths, layer, input, options);
   };
-  const part = await claimPart(machine, paths, layer);
-  try {
-    await fetched(part);
-  } catch (error) {
-    if (part === undefined || !isVerification(error)) throw error;
-    // What an earlier pull left may be what is wrong: once more from the start.
-    await fetched();
+  let part = await claimPart(machine, paths, layer);
+  for (let rejected = false; ; ) {
+    try {
+      await fetched(part);
+      return;
+    } catch (error) {
+      throwIfCanceled(options.signal);
+      const isWrong = isVerification(error);
+      // What an earlier pull left may be what is wrong: once more from the start.
+      const mayHelp = isWrong && part !== undefined;
+      const isUseless = isWrong || (rejected && isDependency(error));
+      if (!mayHelp && !(isUseless && source.reject?.(layer.descriptor.digest) === true)) throw error;
+      rejected ||= !mayHelp;
+      part = undefined;
+    }
   }
 }
 
@@ -90,6 +98,10 @@ function isVerification(error: unknown): boolean {
 /** Whether another pull may go on from there. On a disk without room the beginning of a blob would only take more of it. */
 function isInterruption(error: unknown): boolean {
   return !isVerification(error) && !(error instanceof ImagerError && error.code === 'io');
+}
+
+function isDependency(error: unknown): boolean {
+  return error instanceof ImagerError && error.code === 'dependency';
 }
 
 /** Where the blob's bytes come from, and what becomes of the file they are written to. */

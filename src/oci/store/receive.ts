@@ -38,7 +38,8 @@ export async function* receive(
     } catch (error) {
       throwIfCanceled(signal);
       fruitless = position > before ? 0 : fruitless + 1;
-      if (!isBroken(error) || fruitless > MAX_FRUITLESS || breaks === MAX_BREAKS) throw error;
+      const mayHelp = source.isPersistent !== true && fruitless <= MAX_FRUITLESS && breaks < MAX_BREAKS;
+      if (!isBroken(error) || !mayHelp) throw error;
     }
   }
 }
