@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { qcow2Disk, rawDisk, zstdDisk } from './disk.ts';
 import { diskMemory } from './disk-memory.ts';
+import { faultyRegistries } from './faults.ts';
 import type { Figure, Row } from './figure.ts';
 import { isoMemory, warmIso } from './iso.ts';
 import { table } from './measure.ts';
@@ -26,6 +27,7 @@ const FIGURES: Readonly<Record<string, Figure>> = {
   volumes,
   'module-indexes': moduleIndexes,
   'cold-pull': coldPull,
+  faults: faultyRegistries,
   'start-up': startUp,
   install,
 };
