@@ -12,8 +12,8 @@ interface Waiting {
   readonly onPlaced: OnPlaced;
 }
 
-/** Blocks under way at once: enough for all threads while one block takes long. With the largest blocks they are 32 MiB. */
-const UNDER_WAY = 16;
+/** Blocks under way at once: twice the threads of Node's pool, so that none waits while the first block takes long. With the largest blocks they are 16 MiB. */
+const UNDER_WAY = 8;
 
 export class DataWriter {
   readonly #sink: StreamSink;

@@ -9,8 +9,8 @@ import { layoutXz } from './layout-stream.ts';
 /** The least dictionary that encoders take. Bytes. */
 const MINIMUM_DICTIONARY = 4096;
 
-/** As of the xz program without options. */
-const PRESET = 6;
+/** The native library takes with it the time that liblzma, which mksquashfs uses, takes with preset 6; the result is larger by 3 %. */
+const PRESET = 4;
 /** Earlier places that our own encoder looks at for a match: about as small as the preset. */
 const DEPTH = 64;
 
