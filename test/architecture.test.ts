@@ -20,7 +20,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   meta: ['bytes', 'yaml', 'machineconfig'],
   profiles: ['bytes', 'yaml', 'meta', 'machineconfig'],
   sandbox: ['bytes', 'tree'],
-  trust: ['bytes', 'yaml'],
+  trust: ['bytes', 'yaml', 'machineconfig'],
   oci: ['bytes', 'tree', 'yaml', 'formats', 'trust'],
   imagecache: ['bytes', 'tree', 'formats', 'oci'],
   extensions: ['bytes', 'tree', 'yaml', 'formats', 'machineconfig', 'profiles', 'oci'],
@@ -85,6 +85,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
 
 /** npm packages and where they may be used: a library belongs to one folder, so that it can be replaced there. */
 const PACKAGES: Readonly<Record<string, readonly string[]>> = {
+  'smol-toml': ['oci'],
   undici: ['platform'],
   yaml: ['yaml'],
   '@sigstore/bundle': ['trust'],
