@@ -1,11 +1,11 @@
 /** Digests of everything in an image cache: what it is checked by, and what names its content. */
 import type { Bytes } from '../bytes/bytes.ts';
-import { chunks } from '../bytes/read.ts';
 import { type Digest, parseDigest } from '../bytes/units.ts';
 import { invalid } from '../errors.ts';
 import { digestOf, finishDigest, type Hasher } from '../oci/digest-check.ts';
 import { throwIfCanceled } from '../oci/store/receive.ts';
 import type { Tree } from '../tree/tree.ts';
+import { inTurn, newBlocks } from './blocks.ts';
 import type { FileDigests } from './check.ts';
 
 export interface DigestOptions {
@@ -19,10 +19,11 @@ export async function digestFiles(hasher: Hasher, tree: Tree, options: DigestOpt
   const { signal, onBytes } = options;
   const total = sizeOfFiles(tree);
   const digests = new Map<string, Digest>();
+  const blocks = newBlocks();
   let done = 0;
   for (const { path, content } of filesOf(tree)) {
     const hash = hasher.hash('sha256');
-    for await (const chunk of chunks(content)) {
+    for await (const chunk of inTurn(content, blocks)) {
       throwIfCanceled(signal);
       hash.update(chunk);
       done += chunk.length;

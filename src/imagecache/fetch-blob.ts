@@ -1,9 +1,10 @@
 /** A blob into a file of its own, which has its name only when it is whole and right: whatever stops us, the next run goes on from there. */
-import { withContext } from '../errors.ts';
+import { ofSource } from '../bytes/bytes.ts';
 import { checkDigest, finishDigest } from '../oci/digest-check.ts';
-import { Appender, fileChunks, joined } from '../oci/store/files.ts';
-import { receive } from '../oci/store/receive.ts';
+import { Appender, joined } from '../oci/store/files.ts';
+import { receive, throwIfCanceled } from '../oci/store/receive.ts';
 import type { Hash, Platform as Machine } from '../platform/types.ts';
+import { inTurn, newBlocks } from './blocks.ts';
 import type { WantedBlob } from './collect.ts';
 
 export interface BlobFile {
@@ -103,9 +104,8 @@ async function beginning(
 }
 
 async function hashFile({ files }: Machine, path: string, hash: Hash, signal: AbortSignal | undefined): Promise<void> {
-  try {
-    for await (const chunk of fileChunks(files, path, signal)) hash.update(chunk);
-  } catch (error) {
-    throw withContext(path, error);
+  for await (const chunk of inTurn(ofSource(await files.source(path)), newBlocks())) {
+    throwIfCanceled(signal);
+    hash.update(chunk);
   }
 }

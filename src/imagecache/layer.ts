@@ -1,14 +1,13 @@
 /** An image cache as an image, which upstream's imager and registries take: one layer that is the cache. Source: spec profiles-and-inputs 10.3. */
 
-import { toHex } from '../bytes/field.ts';
-import { digest } from '../bytes/read.ts';
-import { parseDigest } from '../bytes/units.ts';
 import { layoutTar } from '../formats/tar/layout-tar.ts';
 import { type ComposedBlob, type ComposedImage, composeImage } from '../oci/composed-image.ts';
-import type { Hasher } from '../oci/digest-check.ts';
+import { finishDigest, type Hasher } from '../oci/digest-check.ts';
 import type { Platform } from '../oci/image-source.ts';
 import { OCI_LAYER } from '../oci/media-types.ts';
+import { throwIfCanceled } from '../oci/store/receive.ts';
 import { type Tree, treeOf } from '../tree/tree.ts';
+import { inTurn, newBlocks } from './blocks.ts';
 
 export interface CacheImageOptions {
   /** Seconds since 1970, of every file and of the image. */
@@ -16,16 +15,19 @@ export interface CacheImageOptions {
   readonly signal?: AbortSignal;
 }
 
-/** The layer: a plain tar, since blobs are compressed already. All of it is read for its digest. Throws `io`; what the signal gives as its reason. */
+/** The layer: a plain tar, since blobs are compressed already. All of it is read for its digest. Throws `io`, `canceled`. */
 export async function cacheLayer(
   hasher: Hasher,
   cache: Tree,
   { epoch, signal }: CacheImageOptions,
 ): Promise<ComposedBlob> {
   const bytes = layoutTar(treeOf(cache.entries.map((entry) => ({ ...entry, uid: 0, gid: 0, mtime: epoch }))));
-  const options = signal === undefined ? {} : { signal };
-  const found = parseDigest(`sha256:${toHex(await digest(bytes, hasher.hash('sha256'), options))}`);
-  return { descriptor: { mediaType: OCI_LAYER, digest: found, size: bytes.size }, bytes, origins: [] };
+  const hash = hasher.hash('sha256');
+  for await (const chunk of inTurn(bytes, newBlocks())) {
+    throwIfCanceled(signal);
+    hash.update(chunk);
+  }
+  return { descriptor: { mediaType: OCI_LAYER, digest: finishDigest(hash), size: bytes.size }, bytes, origins: [] };
 }
 
 /** The image for one of the platforms whose images are in the cache. */
