@@ -73,13 +73,13 @@ interface Section {
   readonly size: number;
 }
 
-interface SectionTable {
+interface SectionHeaders {
   readonly view: DataView;
   readonly bits: 32 | 64;
   readonly isLittleEndian: boolean;
 }
 
-function sectionAt({ view, bits, isLittleEndian }: SectionTable, index: number): Section {
+function sectionAt({ view, bits, isLittleEndian }: SectionHeaders, index: number): Section {
   const at = index * (bits === 32 ? 40 : 64);
   const nameOffset = view.getUint32(at, isLittleEndian);
   if (bits === 32) {
@@ -103,13 +103,16 @@ function safeU64(view: DataView, at: number, isLittleEndian: boolean): number {
   return high * 2 ** 32 + low;
 }
 
-function findSections(table: SectionTable, names: Uint8Array, fileSize: number): Map<SectionName, Section> {
+function findSections(headers: SectionHeaders, names: Uint8Array, fileSize: number): Map<SectionName, Section> {
   const found = new Map<SectionName, Section>();
-  const count = table.view.byteLength / (table.bits === 32 ? 40 : 64);
-  for (let index = 1; index < count && found.size < SECTION_NAMES.length; index++) {
-    const section = sectionAt(table, index);
-    const name = SECTION_NAMES.find((wanted) => isNameAt(names, section.nameOffset, wanted));
-    if (name !== undefined && !found.has(name) && isInside(section, fileSize)) found.set(name, section);
+  const entrySize = headers.bits === 32 ? 40 : 64;
+  for (let at = entrySize; at < headers.view.byteLength && found.size < SECTION_NAMES.length; at += entrySize) {
+    const nameOffset = headers.view.getUint32(at, headers.isLittleEndian);
+    for (const name of SECTION_NAMES) {
+      if (!isNameAt(names, nameOffset, name) || found.has(name)) continue;
+      const section = sectionAt(headers, at / entrySize);
+      if (isInside(section, fileSize)) found.set(name, section);
+    }
   }
   return found;
 }

@@ -104,8 +104,7 @@ function addVersions(needed: number[], { bits, sections }: ModuleElf, pool: Name
   if (section === undefined || section.length % VERSION_SIZE !== 0) return true;
   for (let at = 0; at < section.length; at += VERSION_SIZE) {
     const start = at + bits / 8;
-    const end = section.indexOf(0, start);
-    if (end < 0 || end >= at + VERSION_SIZE) return false;
+    if (section[at + VERSION_SIZE - 1] !== 0 && !section.subarray(start, at + VERSION_SIZE).includes(0)) return false;
     needed.push(addNeeded(pool, section, start));
   }
   return true;
