@@ -24,7 +24,19 @@ export function encodeGzip(data: Uint8Array): Uint8Array {
   const trailer = structure(TRAILER_SIZE);
   trailer.view.setUint32(0, crc32(data), true);
   trailer.view.setUint32(4, data.length >>> 0, true);
-  return joinMemory([HEADER, deflateRaw(data, { level: 9, legacyHash: true }), trailer.data]);
+  return joinMemory([
+    HEADER,
+    deflateRaw(data, { level: 9, legacyHash: true, ...tablesFor(data.length) }),
+    trailer.data,
+  ]);
+}
+
+/**
+ * A text of a page or two needs no tables for one of megabytes, which take longer to clear than it takes to compress. The bytes are the same as long as the
+ * window holds all of the text with 262 bytes of look-ahead, a block all its symbols, and no more places share a hash than level 9 looks at, 4096.
+ */
+function tablesFor(length: number): { readonly windowBits?: number; readonly memLevel?: number } {
+  return length + 262 <= 1 << 12 ? { windowBits: 12, memLevel: 6 } : {};
 }
 
 /**

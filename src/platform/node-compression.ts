@@ -7,11 +7,11 @@ import {
   createGunzip,
   createGzip,
   createZstdDecompress,
-  deflateRaw as deflateRawWithCallback,
-  inflate as inflateWithCallback,
+  deflateRaw,
+  inflate,
   type ZlibOptions,
-  zstdCompress as zstdCompressWithCallback,
-  zstdDecompress as zstdDecompressWithCallback,
+  zstdCompress,
+  zstdDecompress,
 } from 'node:zlib';
 import { invalid } from '../errors.ts';
 import { loadLzma2 } from './node-lzma2.ts';
@@ -22,15 +22,10 @@ const CHUNK = 1 << 20;
 /** Decoding goes on while what was decoded before is put away: that far. */
 const AHEAD: ZlibOptions & TransformOptions = { chunkSize: CHUNK, readableHighWaterMark: 2 * CHUNK };
 
-// One-shot calls run in libuv's pool, as many at once as it has threads.
-const deflateRaw = promisify(deflateRawWithCallback);
-const zstdCompress = promisify(zstdCompressWithCallback);
-const inflate = promisify(inflateWithCallback);
-const zstdDecompress = promisify(zstdDecompressWithCallback);
-
 /** Loaded when first asked for: few commands need it. */
 let lzma2: { readonly library: NativeLzma2 | undefined } | undefined;
 
+/** One-shot calls run in libuv's pool, as many at once as it has threads. */
 export const nodeCompression: Compression = {
   gunzip: (input, signal) => through(input, createGunzip(AHEAD), 'gzip stream', signal),
   gzip: (input, { level }, signal) => through(input, createGzip({ level, chunkSize: CHUNK }), 'gzip stream', signal),
@@ -41,10 +36,11 @@ export const nodeCompression: Compression = {
       'zstd frame',
       signal,
     ),
-  deflateStretch: (data, level) => deflateRaw(data, { level, chunkSize: CHUNK, finishFlush: constants.Z_SYNC_FLUSH }),
+  deflateStretch: (data, level) =>
+    promisify(deflateRaw)(data, { level, chunkSize: CHUNK, finishFlush: constants.Z_SYNC_FLUSH }),
   // Never with workers: asynchronous calls then resolve with nothing (nodejs/node#59899).
   zstdFrame: (data, level) =>
-    zstdCompress(data, {
+    promisify(zstdCompress)(data, {
       chunkSize: Math.min(CHUNK, zstdBound(data.length)),
       pledgedSrcSize: data.length,
       params: { [constants.ZSTD_c_compressionLevel]: level, [constants.ZSTD_c_checksumFlag]: 0 },
@@ -52,8 +48,8 @@ export const nodeCompression: Compression = {
   async unpackBlock(format, data, limit) {
     try {
       return format === 'zlib'
-        ? await inflate(data, { chunkSize: Math.min(CHUNK, limit + 64), maxOutputLength: limit })
-        : await zstdDecompress(data, { chunkSize: Math.min(CHUNK, limit + 64), maxOutputLength: limit });
+        ? await promisify(inflate)(data, { chunkSize: Math.min(CHUNK, limit + 64), maxOutputLength: limit })
+        : await promisify(zstdDecompress)(data, { chunkSize: Math.min(CHUNK, limit + 64), maxOutputLength: limit });
     } catch (error) {
       if (isZlibError(error) || (error instanceof RangeError && 'code' in error)) {
         throw invalid(`damaged ${format} block: ${error.message}`, { cause: error });

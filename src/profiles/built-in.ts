@@ -1,6 +1,5 @@
 /** The profiles that come with the imager (specification profiles-and-inputs 2.8). */
-import { completeProfile } from './complete.ts';
-import type { DiskFormat, GivenProfile, OutputFormat, OutputKind, Profile } from './profile.ts';
+import type { DiskFormat, GivenProfile, OutputFormat, OutputKind } from './profile.ts';
 
 const MIB = 1024 * 1024;
 /** What an installed system needs at least: EFI 100, BIOS 1, BOOT 1000, META 1, STATE 100 MiB, and alignment. */
@@ -65,20 +64,17 @@ const SKETCHES: Readonly<Record<string, Sketch>> = {
   vultr: { diskSize: CLOUD },
 };
 
-export const BUILT_IN_PROFILES: ReadonlyMap<string, Profile> = new Map(
+/** Nothing that is left out is filled in: of all these a build needs one. */
+export const BUILT_IN_PROFILES: ReadonlyMap<string, GivenProfile> = new Map(
   Object.entries(SKETCHES).map(([name, sketch]) => [name, profileOf(name, sketch)]),
 );
 
 /** What `baseProfileName` can be without an overlay: `iso`, `metal`, `aws`, ... */
 export const BUILT_IN_PROFILE_NAMES: readonly string[] = [...BUILT_IN_PROFILES.keys()];
 
-function profileOf(name: string, sketch: Sketch): Profile {
+function profileOf(name: string, sketch: Sketch): GivenProfile {
   const { platform = name, secureboot = false, kind = 'image' } = sketch;
-  return completeProfile({
-    platform,
-    secureboot,
-    output: kind === 'image' ? imageOutput(sketch) : otherOutput(kind, secureboot),
-  });
+  return { platform, secureboot, output: kind === 'image' ? imageOutput(sketch) : otherOutput(kind, secureboot) };
 }
 
 function imageOutput(sketch: Sketch): NonNullable<GivenProfile['output']> {

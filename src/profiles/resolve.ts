@@ -13,7 +13,7 @@ import { checkBuildable, checkProfile, profileWarnings } from './validate.ts';
 export interface ResolveOptions {
   /** The profiles an overlay brings, by name: they come before built-in ones of the same name. */
   readonly overlayProfiles?: ReadonlyMap<string, GivenProfile>;
-  readonly builtIns?: ReadonlyMap<string, Profile>;
+  readonly builtIns?: ReadonlyMap<string, GivenProfile>;
 }
 
 /**
@@ -29,10 +29,8 @@ export function resolveProfile(given: GivenProfile, options: ResolveOptions = {}
 
 function findBase(name: string, options: ResolveOptions): Profile {
   const { overlayProfiles = new Map<string, GivenProfile>(), builtIns = BUILT_IN_PROFILES } = options;
-  const ofOverlay = overlayProfiles.get(name);
-  if (ofOverlay !== undefined) return completeProfile(ofOverlay);
-  const builtIn = builtIns.get(name);
-  if (builtIn !== undefined) return builtIn;
+  const found = overlayProfiles.get(name) ?? builtIns.get(name);
+  if (found !== undefined) return completeProfile(found);
   const names = [...overlayProfiles.keys(), ...builtIns.keys()];
   const near = nearName(name, names);
   throw invalid(`base profile ${quoted(name)}: want one of ${names.join(', ')}`, {

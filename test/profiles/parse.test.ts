@@ -4,6 +4,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { exitCodeOf, ImagerError } from '../../src/errors.ts';
 import { BUILT_IN_PROFILES } from '../../src/profiles/built-in.ts';
+import { completeProfile } from '../../src/profiles/complete.ts';
 import { dumpProfile } from '../../src/profiles/dump.ts';
 import { type ParseProfileOptions, parseOverlayOptions, parseProfile } from '../../src/profiles/parse.ts';
 import { finaliseProfile, resolveProfile } from '../../src/profiles/resolve.ts';
@@ -149,7 +150,8 @@ test('overlay options from a file keep their types', () => {
 });
 
 test('what is dumped reads back as the same profile', () => {
-  for (const [name, builtIn] of BUILT_IN_PROFILES) {
+  for (const [name, given] of BUILT_IN_PROFILES) {
+    const builtIn = completeProfile(given);
     assert.deepEqual(parseProfile(dumpProfile(builtIn)).profile, builtIn, name);
   }
 });

@@ -200,7 +200,8 @@ test('overlay options with keys that are no text are merged by type and value', 
 test('an empty profile over any other changes nothing but plain flags', () => {
   const flags = (profile: Profile): Profile =>
     JSON.parse(JSON.stringify(profile).replaceAll(/(forceInsecure|WellKnownCerts)":true/g, '$1":false'));
-  for (const base of BUILT_IN_PROFILES.values()) {
+  for (const given of BUILT_IN_PROFILES.values()) {
+    const base = completeProfile(given);
     assert.deepEqual(mergeProfiles(base, completeProfile({})), flags(base));
     assert.deepEqual(mergeProfiles(completeProfile({}), base), base);
   }
