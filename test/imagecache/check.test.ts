@@ -2,13 +2,14 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { ofMemory } from '../../src/bytes/bytes.ts';
-import { ImagerError } from '../../src/errors.ts';
+import type { ImagerError } from '../../src/errors.ts';
 import { type CacheReport, checkCache } from '../../src/imagecache/check.ts';
 import { decodeFileDigests, digestFiles, digestOfCache, encodeFileDigests } from '../../src/imagecache/digests.ts';
 import { nodePlatform } from '../../src/platform/node.ts';
 import { type Literal, type Tree, treeOfLiterals } from '../../src/tree/tree.ts';
 import { cacheFiles, onePlatform, signatureOf, signatureTag, twoPlatforms } from '../support/cached-images.ts';
 import { digestOf, type TestImage } from '../support/image.ts';
+import { rejected } from '../support/rejected.ts';
 
 const platform = nodePlatform({ HOME: '/nonexistent' });
 
@@ -18,15 +19,6 @@ async function check(files: Files, architecture = 'amd64'): Promise<CacheReport>
   const tree = treeOfLiterals(files);
   const digests = await digestFiles(platform, tree);
   return checkCache(platform, tree, { what: 'image cache', digests, platform: { os: 'linux', architecture } });
-}
-
-function rejected(code: ImagerError['code'], message: RegExp): (error: unknown) => boolean {
-  return (error) => {
-    assert.ok(error instanceof ImagerError, String(error));
-    assert.equal(error.code, code);
-    assert.match(error.message, message);
-    return true;
-  };
 }
 
 function without(files: Files, ...paths: readonly string[]): Files {

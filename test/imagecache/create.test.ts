@@ -4,7 +4,6 @@ import { mkdtemp, readdir, readFile, rm, stat, truncate, writeFile } from 'node:
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
-import { ImagerError } from '../../src/errors.ts';
 import {
   type CacheContents,
   type CollectOptions,
@@ -18,6 +17,7 @@ import { onePlatform, signatureOf, signatureTag, twoPlatforms } from '../support
 import { digestOf, randomBytes, type TestImage, testImage, testIndex } from '../support/image.ts';
 import { failing, startRegistry, type TestRegistry } from '../support/registry.ts';
 import { askRegistryd, pullFromRegistryd, type ReadCacheFile } from '../support/registryd.ts';
+import { rejected } from '../support/rejected.ts';
 
 const AMD64 = { os: 'linux', architecture: 'amd64' };
 const ARM64 = { os: 'linux', architecture: 'arm64' };
@@ -65,15 +65,6 @@ async function filesBelow(directory: string): Promise<string[]> {
 
 function hex(data: Uint8Array): string {
   return digestOf(data).slice('sha256:'.length);
-}
-
-function rejected(code: ImagerError['code'], message: RegExp): (error: unknown) => boolean {
-  return (error) => {
-    assert.ok(error instanceof ImagerError, String(error));
-    assert.equal(error.code, code);
-    assert.match(error.message, message);
-    return true;
-  };
 }
 
 describe('what a cache holds', () => {

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { gzipSync } from 'node:zlib';
 import { equals, read } from '../../src/bytes/read.ts';
-import { ImagerError } from '../../src/errors.ts';
+import type { ImagerError } from '../../src/errors.ts';
 import { decodeIso9660 } from '../../src/formats/iso9660/decode.ts';
 import { layoutTar } from '../../src/formats/tar/layout-tar.ts';
 import { build } from '../../src/pipeline/build.ts';
@@ -18,6 +18,7 @@ import { cacheFiles, onePlatform, twoPlatforms } from '../support/cached-images.
 import { digestOf, OCI_LAYER, randomBytes, testImage, writeLayout } from '../support/image.ts';
 import { assetFiles, type TestWorkplace, testRequest, testWorkplace, writeFiles } from '../support/pipeline.ts';
 import { startRegistry } from '../support/registry.ts';
+import { rejected } from '../support/rejected.ts';
 
 const FILES = cacheFiles({ 'docker.io/library/app:v1': twoPlatforms(1), 'ghcr.io/other/tool:v2': twoPlatforms(7) });
 const CACHE: Tree = treeOfLiterals(FILES);
@@ -53,15 +54,6 @@ async function assertSameFiles(found: Tree, expected: Tree): Promise<void> {
       entry.path,
     );
   }
-}
-
-function rejected(code: ImagerError['code'], message: RegExp): (error: unknown) => boolean {
-  return (error) => {
-    assert.ok(error instanceof ImagerError, String(error));
-    assert.equal(error.code, code, error.message);
-    assert.match(error.message, message);
-    return true;
-  };
 }
 
 /** Writes the cache, also its empty directories, in the form of the case and gives what names it. */
