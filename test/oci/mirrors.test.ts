@@ -18,7 +18,7 @@ interface Case {
 }
 
 /**
- * Not compared: `tls` and `upstream.hostsDirectories`, the files a node writes for containerd. The hub is asked as
+ * `upstream.hostsDirectories` are compared in hosts-directory.test.ts. The hub is asked as
  * `index.docker.io`, where upstream's imager asks it; nodes use its other name.
  */
 const CASES = vectorLines<Case>('oci/mirrors.jsonl.gz');

@@ -7,11 +7,14 @@ export interface KeyPair {
   readonly cert: string;
 }
 
+/** Authorities with the same name are the same one to OpenSSL, whatever their keys. */
+let count = 0;
+
 /** A P-256 certificate for DNS names and IPv4 addresses, its own authority, valid from 2020 to 2049 (RFC 5280). */
 export function selfSigned(names: readonly string[]): KeyPair {
   const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'prime256v1' });
   const algorithm = sequence(hex('06082a8648ce3d040302'));
-  const name = sequence(der(0x31, sequence(hex('0603550403'), der(0x0c, Buffer.from('bootwright test')))));
+  const name = sequence(der(0x31, sequence(hex('0603550403'), der(0x0c, Buffer.from(`bootwright test ${++count}`)))));
   const alternatives = sequence(
     ...names.map((one) =>
       /^\d+\.\d+\.\d+\.\d+$/.test(one)

@@ -118,7 +118,7 @@ function tooLate(endpoint: Endpoint, what: string, milliseconds: number, cause: 
 export function notServed(label: string, what: string, failures: readonly Failure[]): ImagerError {
   const [first, ...others] = failures;
   if (first === undefined) {
-    return invalid(`${label}: its mirror entry has no endpoint and forbids the registry itself`);
+    return invalid(`${label}: ${what}: its mirror entry has no endpoint for it and forbids the registry itself`);
   }
   if (others.length === 0) return first.error;
   const reasons = failures.map(({ endpoint, error: { message } }) => {

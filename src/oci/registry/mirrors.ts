@@ -3,12 +3,30 @@
  * Same meaning as in a Talos node's configuration (`machine.registries.mirrors`). Source: spec factory-and-signatures H6.
  */
 import { ImagerError, invalid } from '../../errors.ts';
+import type { ClientCertificate } from '../../platform/types.ts';
 import { DOCKER_HUB, parseRegistryHost, type Reference } from '../reference.ts';
 import { nearRangeOf } from './address.ts';
 
 export type Scheme = 'https' | 'http';
 
-export interface MirrorEndpoint {
+/** What an endpoint is asked for: content by digest, what a tag stands for; pushes go past mirrors. */
+export type Capability = 'pull' | 'resolve' | 'push' | 'referrers';
+
+/** How an endpoint is spoken to. */
+export interface EndpointSettings {
+  /** Its TLS certificate is not checked. */
+  readonly skipVerify?: boolean;
+  /** PEM, of authorities that are trusted besides the usual ones. */
+  readonly ca?: string;
+  /** Shown to the endpoint itself and to nobody it sends us to. */
+  readonly clientCertificate?: ClientCertificate;
+  /** Further header fields, lower-case names, for the endpoint itself. */
+  readonly headers?: Readonly<Record<string, string>>;
+  /** All unless told. */
+  readonly capabilities?: readonly Capability[];
+}
+
+export interface MirrorEndpoint extends EndpointSettings {
   /** A base URL, where `http://` means plain HTTP; or `host[:port]`, treated like the host of a reference. */
   readonly url: string;
   /** The URL's path is used as it is, in place of `/v2` after it (Harbor's project proxies). */
@@ -20,6 +38,8 @@ export interface RegistryMirror {
   readonly endpoints: readonly MirrorEndpoint[];
   /** The registry itself is never asked. */
   readonly skipFallback?: boolean;
+  /** For the registry itself. */
+  readonly self?: EndpointSettings;
 }
 
 /** By registry host as in references (`ghcr.io`, `docker.io`), or `*` for every host without an entry of its own. */
@@ -35,6 +55,7 @@ export interface Endpoint {
   readonly path: string;
   /** The registry this is a mirror of, in the spelling mirrors know (`ns` query); `undefined` for the registry itself. */
   readonly mirrorOf: string | undefined;
+  readonly settings?: EndpointSettings;
 }
 
 /**
@@ -62,12 +83,28 @@ export function parseMirrors(options: readonly string[]): Mirrors {
 export function endpointsOf(registry: string, mirrors: Mirrors = {}, insecure = false): Endpoint[] {
   const key = mirrorKey(registry);
   const mirror = own(mirrors, key) ?? (key === 'docker.io' ? own(mirrors, DOCKER_HUB) : undefined) ?? own(mirrors, '*');
-  const endpoints = (mirror?.endpoints ?? []).map(({ url, overridePath }): Endpoint => {
+  const endpoints = (mirror?.endpoints ?? []).map(({ url, overridePath, ...settings }): Endpoint => {
     const base = mirrorBase(url, overridePath === true);
-    return { ...base, schemes: base.schemes ?? schemesOf(base.host, insecure), mirrorOf: key };
+    const isItself = mirrorKey(base.host) === key && base.path === '/v2';
+    return {
+      ...base,
+      schemes: base.schemes ?? schemesOf(base.host, insecure),
+      mirrorOf: isItself ? undefined : key,
+      ...settingsMember(settings),
+    };
   });
   if (mirror?.skipFallback === true) return endpoints;
-  return [...endpoints, { schemes: schemesOf(registry, insecure), host: registry, path: '/v2', mirrorOf: undefined }];
+  const itself = { schemes: schemesOf(registry, insecure), host: registry, path: '/v2', mirrorOf: undefined };
+  return [...endpoints, { ...itself, ...settingsMember(mirror?.self ?? {}) }];
+}
+
+function settingsMember(settings: EndpointSettings): { readonly settings?: EndpointSettings } {
+  return Object.keys(settings).length === 0 ? {} : { settings };
+}
+
+/** Whether an endpoint may be asked for something of the kind. */
+export function isCapable({ settings }: Endpoint, capability: Capability): boolean {
+  return settings?.capabilities?.includes(capability) ?? true;
 }
 
 /**
@@ -131,7 +168,7 @@ function writtenPath(text: string, url: URL): string {
 }
 
 /** Docker Hub has several names; in mirror configurations it is `docker.io`. */
-function mirrorKey(registry: string): string {
+export function mirrorKey(registry: string): string {
   return registry === DOCKER_HUB || registry === 'registry-1.docker.io' ? 'docker.io' : registry;
 }
 

@@ -13,7 +13,7 @@ import type { Credential, CredentialTarget } from './docker-config.ts';
 import { type BlobServers, blobServers, download, rejectBlob } from './download.ts';
 import { type Attempt, endpointSearch, type Question } from './endpoint-search.ts';
 import { fetchManifest, type ServedManifest } from './manifest-request.ts';
-import { type Endpoint, endpointsOf, type Mirrors } from './mirrors.ts';
+import { type Endpoint, endpointsOf, isCapable, type Mirrors } from './mirrors.ts';
 import { fetchReferrers } from './referrers-request.ts';
 import { printable, refusedStatus } from './registry-error.ts';
 import { DEFAULT_TRIES, type RetryOptions } from './retry.ts';
@@ -128,11 +128,15 @@ function repositorySource(
       report({ kind: 'failed', what, endpoint: nameOf(endpoint), reason }),
   });
 
-  const byDigest = (): readonly Endpoint[] =>
-    lastServer === undefined ? endpoints : [lastServer, ...endpoints.filter((one) => one !== lastServer)];
+  const pullers = endpoints.filter((one) => isCapable(one, 'pull'));
+  const byTag = endpoints.filter((one) => isCapable(one, 'resolve'));
+  const byDigest = (): readonly Endpoint[] => {
+    const last = lastServer;
+    return last === undefined || !pullers.includes(last) ? pullers : [last, ...pullers.filter((one) => one !== last)];
+  };
 
   const serversOf = (digest: Digest): BlobServers => {
-    const known = servers.get(digest) ?? blobServers(endpoints);
+    const known = servers.get(digest) ?? blobServers(pullers);
     servers.set(digest, known);
     return known;
   };
@@ -141,7 +145,7 @@ function repositorySource(
   const manifestQuestion = (identifier: string, signal: AbortSignal | undefined): ManifestQuestion => {
     const digest = digestIn(identifier, label);
     const what = `manifest ${repository}${digest === undefined ? ':' : '@'}${identifier}`;
-    const question = { what, order: digest === undefined ? endpoints : byDigest(), signal };
+    const question = { what, order: digest === undefined ? byTag : byDigest(), signal };
     let doubtful: { readonly manifest: RawManifest; readonly event: RegistryEvent } | undefined;
     return {
       question,

@@ -9,7 +9,7 @@ import { withRedirects } from './redirect.ts';
 import { refusal } from './registry-error.ts';
 import { withRetry } from './retry.ts';
 import { fetchToken } from './token.ts';
-import { type Clock, originOf, type Send, withBody, withHeaders } from './transport.ts';
+import { type Clock, originOf, type Send, withBody } from './transport.ts';
 
 /** Answers that are read whole: pings, tokens, errors. */
 const SMALL_BODY = 1 << 20;
@@ -60,7 +60,7 @@ export async function ping(
   for (const [index, scheme] of endpoint.schemes.entries()) {
     const isLast = index === endpoint.schemes.length - 1;
     const tries = isLast ? options.tries : 1;
-    const send = withRetry(withBody(plain(platform, options), SMALL_BODY), { ...options, tries });
+    const send = withRetry(withBody(plain(platform, endpoint, options), SMALL_BODY), { ...options, tries });
     const url = `${baseOf(endpoint, scheme)}/`;
     const answer = await orFailure(send({ method: 'GET', url, ...(signal === undefined ? {} : { signal }) }));
     if (answer instanceof ImagerError) {
@@ -87,7 +87,7 @@ export function openSession(
 ): Session {
   const base = baseOf(endpoint, connection.scheme);
   const target = { host: endpoint.host, repository: credentialPath(endpoint, repository) };
-  const bare = plain(platform, options);
+  const bare = plain(platform, endpoint, options);
   const redirects = { allowPlain: options.insecure };
   const tokenTransport = (origin: string, authorization: string | undefined): Send =>
     withRetry(
@@ -120,15 +120,22 @@ function baseOf(endpoint: Endpoint, scheme: Scheme): string {
   return `${scheme}://${endpoint.host}${endpoint.path.replace(/\/$/, '')}`;
 }
 
-function plain(platform: Pick<Platform, 'http'>, options: SessionOptions): Send {
-  const { insecure, stallTimeout } = options;
-  const send: Send = (request) =>
-    platform.http({
+/** One exchange, with all that is the endpoint's own. Whom it sends us to is trusted by the same authorities, but is shown nothing. */
+function plain(platform: Pick<Platform, 'http'>, endpoint: Endpoint, options: SessionOptions): Send {
+  const { insecure, stallTimeout, userAgent } = options;
+  const { skipVerify = false, ca, clientCertificate, headers } = endpoint.settings ?? {};
+  const send: Send = (request) => {
+    const isOwn = new URL(request.url).host === endpoint.host;
+    return platform.http({
       ...request,
-      ...(insecure ? { insecureTls: true } : {}),
+      headers: { 'user-agent': userAgent, ...(isOwn ? headers : {}), ...request.headers },
       stallTimeout,
+      ...(insecure || skipVerify ? { insecureTls: true } : {}),
+      ...(ca === undefined ? {} : { ca }),
+      ...(isOwn && clientCertificate !== undefined ? { clientCertificate } : {}),
     });
-  return withHeaders(send, { 'user-agent': options.userAgent });
+  };
+  return send;
 }
 
 /** Credentials of a mirror below a path are written under that path: `harbor.example/ghcr-proxy`. */

@@ -38,11 +38,6 @@ export function stopIfAborted(signal: AbortSignal | undefined, where: string): v
   if (signal?.aborted === true) throw new ImagerError('canceled', `${where}: stopped`);
 }
 
-/** Header fields every request carries, under those it brings itself. */
-export function withHeaders(send: Send, headers: Readonly<Record<string, string>>): Send {
-  return (request) => send({ ...request, headers: { ...headers, ...request.headers } });
-}
-
 /**
  * Reads answers whole, so that a body cut short is met inside a retry around this. Throws `dependency` for a body of
  * more than `limit` bytes.
