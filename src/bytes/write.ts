@@ -44,30 +44,38 @@ export async function writeToFile(files: Files, path: string, bytes: Bytes, opti
 /** Zeros of at least this size are left out of a file: what file systems make holes of. Bytes. */
 const MIN_HOLE = 4096;
 
-/** Two buffers in turn: while one is written the other is filled. */
+/** Pieces under way at once, each read and then written by its own turn: with three, one is being read while another is written, without waiting. */
+const IN_FLIGHT = 3;
+
 async function writeExtents(file: NewFile, bytes: Bytes, options: WriteOptions): Promise<void> {
-  const buffers = [new Uint8Array(CHUNK_SIZE), new Uint8Array(CHUNK_SIZE)] as const;
-  let turn = 0;
-  let writing: Promise<void> = Promise.resolve();
-  try {
-    for (const [start, end] of withoutHoles(bytes)) {
-      for (let position = start; position < end; position += CHUNK_SIZE) {
-        options.signal?.throwIfAborted();
-        const length = Math.min(CHUNK_SIZE, end - position);
-        let data = memoryAt(bytes, position, length);
-        if (data === undefined) {
-          data = buffers[turn & 1]!.subarray(0, length);
-          turn++;
-          await readInto(bytes, position, data);
-        }
-        await writing;
-        writing = file.write(position, data);
-        writing.catch(() => undefined);
-        options.onProgress?.(position + length);
+  const pieces = piecesOf(bytes);
+  let reported = 0;
+  const writePieces = async (): Promise<void> => {
+    let buffer: Uint8Array | undefined;
+    for (const [position, length] of pieces) {
+      options.signal?.throwIfAborted();
+      let data = memoryAt(bytes, position, length);
+      if (data === undefined) {
+        buffer ??= new Uint8Array(CHUNK_SIZE);
+        data = buffer.subarray(0, length);
+        await readInto(bytes, position, data);
       }
+      await file.write(position, data);
+      reported = Math.max(reported, position + length);
+      options.onProgress?.(reported);
     }
-  } finally {
-    await writing;
+  };
+  // A turn that fails ends the pieces, and so the others; all have ended before the file is closed and, on failure, removed.
+  const turns = await Promise.allSettled(Array.from({ length: IN_FLIGHT }, writePieces));
+  for (const turn of turns) if (turn.status === 'rejected') throw turn.reason;
+}
+
+/** Position and length of pieces of at most `CHUNK_SIZE` that cover what is no hole. */
+function* piecesOf(bytes: Bytes): Generator<readonly [number, number], void, undefined> {
+  for (const [start, end] of withoutHoles(bytes)) {
+    for (let position = start; position < end; position += CHUNK_SIZE) {
+      yield [position, Math.min(CHUNK_SIZE, end - position)];
+    }
   }
 }
 
