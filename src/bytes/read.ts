@@ -14,6 +14,15 @@ export async function readInto(bytes: Bytes, position: number, into: Uint8Array)
   if (position < 0 || position + into.length > bytes.size) {
     throw invalid(`read ${position}+${into.length} lies outside ${bytes.size} bytes`);
   }
+  if (into.length === 0) return;
+  const first = extentAt(bytes, position);
+  const extent = bytes.extents[first]!;
+  const skip = position - bytes.starts[first]!;
+  // Nearly all reads lie in one range, and thousands of small files are read.
+  if (extent.kind === 'range' && skip + into.length <= extent.length) {
+    await extent.source.read(extent.offset + skip, into);
+    return;
+  }
   let run: SourceRun | undefined;
   for (const { extent, skip, length, at } of parts(bytes, position, into.length)) {
     if (extent.kind !== 'range') continue;
