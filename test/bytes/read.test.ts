@@ -87,7 +87,9 @@ test('small pieces reach a file in large writes, and holes stay out', async () =
   const bytes = concat([zeros(5000), ...parts, zeros(10_000), ofSource(source, 0, 10)]);
   const files = new RecordingFiles();
   await writeToFile(files, 'out', bytes);
-  assert.deepEqual(files.writes, [
+  // Several are under way at once.
+  const writes = files.writes.toSorted(([one], [other]) => one - other);
+  assert.deepEqual(writes, [
     [5000, 54_900],
     [70_000, 10],
   ]);
