@@ -17,6 +17,19 @@ const FILE_LIMIT = 1 << 20;
 
 export type CredentialPlatform = Pick<Platform, 'files' | 'environment' | 'homeDirectory' | 'run'>;
 
+/** Where a credential comes from, without it. */
+export type CredentialSource =
+  | { readonly kind: 'environment'; readonly name: string }
+  | { readonly kind: 'file'; readonly path: string }
+  /** Named in the file at `path`. */
+  | { readonly kind: 'helper'; readonly command: string; readonly path: string };
+
+export interface FoundCredential {
+  /** `undefined` when the source has none for the target: it is asked anonymously then, too. */
+  readonly credential: Credential | undefined;
+  readonly source: CredentialSource;
+}
+
 /**
  * The credential for a target; `undefined` means anonymous. Order: `DOCKER_AUTH_CONFIG`, the docker configuration or
  * (only where there is none) podman's file, `GITHUB_TOKEN` for ghcr.io.
@@ -27,23 +40,42 @@ export async function findCredential(
   target: CredentialTarget,
   signal?: AbortSignal,
 ): Promise<Credential | undefined> {
-  const fromEnvironment = parseEnvironmentConfig(platform.environment.DOCKER_AUTH_CONFIG);
+  return (await locateCredential(platform, target, signal))?.credential;
+}
+
+/** As `findCredential`, with where it is from; `undefined` when no source is responsible for the target. */
+export async function locateCredential(
+  platform: CredentialPlatform,
+  target: CredentialTarget,
+  signal?: AbortSignal,
+): Promise<FoundCredential | undefined> {
+  const { DOCKER_AUTH_CONFIG: text } = platform.environment;
+  const fromEnvironment = parseEnvironmentConfig(text);
   const written = fromEnvironment === undefined ? undefined : writtenCredential(fromEnvironment, target);
-  return written ?? (await credentialInFiles(platform, target, signal)) ?? githubCredential(platform, target);
+  if (written !== undefined)
+    return { credential: written, source: { kind: 'environment', name: 'DOCKER_AUTH_CONFIG' } };
+  const inFiles = await credentialInFiles(platform, target, signal);
+  if (inFiles?.credential !== undefined) return inFiles;
+  const credential = githubCredential(platform, target);
+  return credential === undefined ? inFiles : { credential, source: { kind: 'environment', name: 'GITHUB_TOKEN' } };
 }
 
 async function credentialInFiles(
   platform: CredentialPlatform,
   target: CredentialTarget,
   signal: AbortSignal | undefined,
-): Promise<Credential | undefined> {
+): Promise<FoundCredential | undefined> {
   const path = await configPath(platform);
   if (path === undefined) return undefined;
   const text = new TextDecoder('utf-8', { ignoreBOM: true }).decode(await platform.files.read(path, FILE_LIMIT));
   const config = parseDockerConfig(text, path);
   const helper = helperFor(config, target);
-  if (helper === undefined) return writtenCredential(config, target);
-  return askHelper(platform, helper.name, helper.server, signal);
+  if (helper === undefined) {
+    const credential = writtenCredential(config, target);
+    return credential === undefined ? undefined : { credential, source: { kind: 'file', path } };
+  }
+  const credential = await askHelper(platform, helper.name, helper.server, signal);
+  return { credential, source: { kind: 'helper', command: `docker-credential-${helper.name}`, path } };
 }
 
 /** The one file that is read. A docker configuration in either place makes podman's files invisible, as upstream. */

@@ -57,12 +57,23 @@ export type RepositoryName = Pick<Reference, 'registry' | 'repository'>;
 
 /** Registries under one set of options; their sources share connections and tokens. */
 export interface Registries {
-  source(name: RepositoryName): ImageSource;
+  /** At all endpoints of its registry unless told. */
+  source(name: RepositoryName, endpoints?: readonly Endpoint[]): ImageSource;
 }
 
 /** One repository as a source of images. Nothing is contacted before the source is asked. Throws `invalid-input` for mirrors that are no URLs. */
 export function registrySource(platform: Platform, name: RepositoryName, options: RegistryOptions = {}): ImageSource {
   return openRegistries(platform, options).source(name);
+}
+
+/** One repository at one of its endpoints and nowhere else. */
+export function endpointSource(
+  platform: Platform,
+  name: RepositoryName,
+  endpoint: Endpoint,
+  options: RegistryOptions = {},
+): ImageSource {
+  return openRegistries(platform, options).source(name, [endpoint]);
 }
 
 /** For the sources of one build: what was found out about an endpoint for one image serves the next. */
@@ -75,7 +86,10 @@ export function openRegistries(platform: Platform, options: RegistryOptions = {}
     const connection = await remember(connections, key, signal, () => ping(platform, endpoint, session, signal));
     return openSession(platform, endpoint, repository, connection, session);
   };
-  return { source: (name) => repositorySource(platform, name, options, session, connect) };
+  return {
+    source: (name, endpoints = endpointsOf(name.registry, options.mirrors, options.insecure)) =>
+      repositorySource(platform, name, endpoints, options, session, connect),
+  };
 }
 
 /** What was not said by its default; tokens and credentials are remembered as long as the result is used. */
@@ -102,13 +116,13 @@ type Connect = (endpoint: Endpoint, repository: string, signal?: AbortSignal) =>
 function repositorySource(
   platform: Platform,
   { registry, repository }: RepositoryName,
-  options: RegistryOptions,
+  endpoints: readonly Endpoint[],
+  options: Pick<RegistryOptions, 'report'>,
   { tries, clock, random, budget, stallTimeout }: SessionOptions,
   connect: Connect,
 ): ImageSource {
   const label = `${registry}/${repository}`;
   const report = options.report ?? (() => undefined);
-  const endpoints = endpointsOf(registry, options.mirrors, options.insecure);
   const sessions = new Map<Endpoint, Promise<Session>>();
   const servers = new Map<Digest, BlobServers>();
   /** What is asked for by digest is the same everywhere: it begins where the last answer came from, so that a dead mirror is met once. */

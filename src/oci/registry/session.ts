@@ -86,7 +86,7 @@ export function openSession(
   scopes: readonly string[] = [`repository:${repository}:pull`],
 ): Session {
   const base = baseOf(endpoint, connection.scheme);
-  const target = { host: endpoint.host, repository: credentialPath(endpoint, repository) };
+  const target = credentialTarget(endpoint, repository);
   const bare = plain(platform, endpoint, options);
   const redirects = { allowPlain: options.insecure };
   const tokenTransport = (origin: string, authorization: string | undefined): Send =>
@@ -138,10 +138,10 @@ function plain(platform: Pick<Platform, 'http'>, endpoint: Endpoint, options: Se
   return send;
 }
 
-/** Credentials of a mirror below a path are written under that path: `harbor.example/ghcr-proxy`. */
-function credentialPath(endpoint: Endpoint, repository: string): string {
-  const parts = endpoint.path.split('/').filter((part) => part !== '' && part !== 'v2');
-  return [...parts, repository].join('/');
+/** Whom an endpoint's credential is for. Those of a mirror below a path are written under that path: `harbor.example/ghcr-proxy`. */
+export function credentialTarget({ host, path }: Endpoint, repository: string): CredentialTarget {
+  const parts = path.split('/').filter((part) => part !== '' && part !== 'v2');
+  return { host, repository: [...parts, repository].join('/') };
 }
 
 async function orFailure(exchange: Promise<HttpResponse>): Promise<HttpResponse | ImagerError> {
