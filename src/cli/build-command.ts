@@ -24,7 +24,17 @@ export async function runBuild(profileName: string, flags: FlagValues, io: Io): 
   try {
     const { request, warnings } = await readBuildRequest(profileName, flags, io);
     checkTerminal(request.profile, output, flags, io);
-    const workplace = { ...workplaceOf(flags, io), onProgress: progress.report };
+    const found: string[] = [];
+    const onWarning = (text: string): void => {
+      found.push(text);
+      progress.warn(text);
+    };
+    const workplace = {
+      ...(await workplaceOf(flags, io)),
+      onProgress: progress.report,
+      onVerification: progress.verified,
+      onWarning,
+    };
     // Digests are for the report: without one the names are asked for once, when the images are fetched.
     const plan = await planBuild(workplace, request, { resolve: flags.switches.has('json') });
     for (const warning of [...warnings, ...plan.warnings]) progress.warn(warning);
@@ -32,7 +42,12 @@ export async function runBuild(profileName: string, flags: FlagValues, io: Io): 
     progress.note(`kernel command line: ${elideKernelArguments(plan.cmdline)}`);
     const artifact = await build(workplace, request, plan);
     if (output === '-') await writeToStandardOutput(artifact, io, progress);
-    else await writeToDirectory(artifact, plan, output, { flags, io, progress });
+    else
+      await writeToDirectory(artifact, { ...plan, warnings: [...plan.warnings, ...found] }, output, {
+        flags,
+        io,
+        progress,
+      });
     return 0;
   } finally {
     progress.finish();

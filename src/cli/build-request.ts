@@ -15,6 +15,7 @@ import { FLAGS, type FlagValues } from './flags.ts';
 import type { Io } from './io.ts';
 import { type MetaOrigin, parseMetaFlags, profileFromFlags, readMetaValues } from './profile-from-flags.ts';
 import { readText } from './text-input.ts';
+import { trustOf } from './trust-flags.ts';
 
 /** A profile document is a page or two; embedded machine configuration may be inside. */
 const PROFILE_LIMIT = 8 << 20;
@@ -104,8 +105,8 @@ function versionWarnings({ version }: FinalProfile): string[] {
   return [];
 }
 
-/** Where and how the inputs of a build are reached. Throws `invalid-input` for mirrors. */
-export function workplaceOf(flags: FlagValues, { platform, signal }: Io): Workplace {
+/** Where and how the inputs of a build are reached, and whose they may be. Throws `invalid-input` for mirrors and policies, `io`. */
+export async function workplaceOf(flags: FlagValues, { platform, signal }: Io): Promise<Workplace> {
   return {
     platform,
     store: flags.text.get('store') ?? defaultStoreDirectory(platform),
@@ -114,6 +115,7 @@ export function workplaceOf(flags: FlagValues, { platform, signal }: Io): Workpl
       insecure: flags.switches.has('insecure'),
       offline: flags.switches.has('offline'),
     },
+    trust: await trustOf(flags, platform),
     signal,
   };
 }

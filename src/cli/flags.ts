@@ -10,7 +10,7 @@ export type FlagKind =
   | 'list'
   | 'switch';
 
-export type FlagGroup = 'image' | 'customisation' | 'inputs' | 'output' | 'secureboot';
+export type FlagGroup = 'image' | 'customisation' | 'inputs' | 'verification' | 'output' | 'secureboot';
 
 export interface Flag {
   readonly name: string;
@@ -95,6 +95,21 @@ export const FLAGS: readonly Flag[] = [
   toolFlag('inputs', 'store', 'text', 'DIR', 'where pulled content is kept (default: $XDG_CACHE_HOME/bootwright)'),
   toolFlag('inputs', 'offline', 'switch', '', 'use only what the store has'),
 
+  toolFlag('verification', 'policy', 'text', 'FILE', 'rules in YAML: which images must be signed by whom'),
+  toolFlag('verification', 'verify-key', 'text', 'FILE', 'public key in PEM that signs what no rule names'),
+  toolFlag('verification', 'verify-identity', 'text', 'SUBJECT', 'identity that signs what no rule names'),
+  toolFlag('verification', 'verify-identity-regexp', 'text', 'REGEXP', 'the same as an RE2 expression, which searches'),
+  toolFlag('verification', 'verify-issuer', 'text', 'URL', 'who vouches for that identity'),
+  toolFlag('verification', 'verify-issuer-regexp', 'text', 'REGEXP', 'the same as an RE2 expression, which searches'),
+  toolFlag(
+    'verification',
+    'allow-unsigned',
+    'list',
+    'PATTERN',
+    'images that need no signature, like registry.example/*',
+  ),
+  toolFlag('verification', 'trusted-root', 'text', 'FILE', 'sigstore trusted root in JSON (default: the public one)'),
+
   toolFlag(
     'output',
     'output',
@@ -151,6 +166,7 @@ export const GROUP_TITLES: Readonly<Record<FlagGroup, string>> = {
   image: 'Image:',
   customisation: 'Customisation:',
   inputs: 'Inputs:',
+  verification: 'Verification:',
   output: 'Output:',
   secureboot: 'SecureBoot:',
 };

@@ -53,7 +53,7 @@ export async function runInstaller(profileName: string, flags: FlagValues, io: I
 
 async function buildOne({ request, warnings }: BuildRequest, surroundings: Surroundings): Promise<Built> {
   const { flags, progress } = surroundings;
-  const workplace = workplaceWith(surroundings);
+  const workplace = await workplaceWith(surroundings);
   const plan = await planBuild(workplace, request, { resolve: flags.switches.has('json') });
   for (const warning of [...warnings, ...plan.warnings]) progress.warn(warning);
   progress.note(buildSummary(plan));
@@ -100,10 +100,16 @@ async function deliverHere(
     }
     case 'layout': {
       const { directory, name = built[0]!.plan.profile.version } = local;
-      const digest = await writeInstallerLayout(workplaceWith(surroundings), artifactsOf(built), directory, name, {
-        sync: flags.switches.has('sync'),
-        temporarySuffix: TEMPORARY_SUFFIX,
-      });
+      const digest = await writeInstallerLayout(
+        await workplaceWith(surroundings),
+        artifactsOf(built),
+        directory,
+        name,
+        {
+          sync: flags.switches.has('sync'),
+          temporarySuffix: TEMPORARY_SUFFIX,
+        },
+      );
       progress.note(`output asset path: oci:${directory}:${name}@${digest}`);
       return { layout: { directory, name, digest } };
     }
@@ -111,7 +117,7 @@ async function deliverHere(
 }
 
 async function deliverPush(built: readonly Built[], target: PushTarget, surroundings: Surroundings): Promise<object> {
-  const report = await pushInstaller(workplaceWith(surroundings), artifactsOf(built), target);
+  const report = await pushInstaller(await workplaceWith(surroundings), artifactsOf(built), target);
   const reference = formatPushTarget(target);
   surroundings.progress.note(`pushed: ${reference}@${report.digest}`);
   return { reference, ...report };
@@ -121,8 +127,13 @@ function artifactsOf(built: readonly Built[]): InstallerArtifact[] {
   return built.map(({ artifact }) => artifact);
 }
 
-function workplaceWith({ flags, io, progress }: Surroundings): Workplace {
-  return { ...workplaceOf(flags, io), onProgress: progress.report };
+async function workplaceWith({ flags, io, progress }: Surroundings): Promise<Workplace> {
+  return {
+    ...(await workplaceOf(flags, io)),
+    onProgress: progress.report,
+    onVerification: progress.verified,
+    onWarning: progress.warn,
+  };
 }
 
 function describe({ artifact: { image }, plan: { profile, cmdline, inputs, warnings } }: Built): object {

@@ -1,6 +1,7 @@
 /** `imager plan <profile>`: what would be built, and from what. */
 import { formatPushTarget } from '../oci/registry/push-target.ts';
 import { type Plan, planBuild } from '../pipeline/plan.ts';
+import type { ImageVerification } from '../pipeline/verify-image.ts';
 import { dumpProfile } from '../profiles/dump.ts';
 import { flagsByArchitecture } from './architectures.ts';
 import { type BuildRequest, readBuildRequest, workplaceOf } from './build-request.ts';
@@ -28,7 +29,7 @@ export async function runPlan(invocation: PlanInvocation, io: Io): Promise<numbe
   }
   const plans: Plan[] = [];
   for (const { request, warnings } of requests) {
-    const decided = await planBuild(workplaceOf(flags, io), request, { resolve: resolve && hasDigests });
+    const decided = await planBuild(await workplaceOf(flags, io), request, { resolve: resolve && hasDigests });
     const plan = { ...decided, warnings: [...warnings, ...decided.warnings] };
     if (!hasDigests) for (const warning of plan.warnings) io.stderr.write(`warning: ${warning}\n`);
     plans.push(
@@ -71,6 +72,7 @@ export function formatPlan(plan: Plan): string {
         ...(digest === null ? [] : [`  ${digest}`]),
       ]),
     ),
+    section('verification', plan.verifications.map(verificationLine)),
     section('image cache', imageCacheLines(plan)),
     section(
       'outputs',
@@ -81,6 +83,14 @@ export function formatPlan(plan: Plan): string {
     section('cannot be built yet', plan.unsupported),
     isElided ? 'What may be secret is shown by its length; --json and --yaml show it.\n' : '',
   ].join('');
+}
+
+function verificationLine({ image, status, subject, issuer, signedAt, rule }: ImageVerification): string {
+  const signer = subject === undefined ? 'the key' : `${subject} (${issuer})`;
+  const when = signedAt === undefined ? '' : `, ${new Date(signedAt * 1000).toISOString()}`;
+  return status === 'verified'
+    ? `${image}: signed by ${signer}${when}; rule ${rule}`
+    : `${image}: not verified; rule ${rule}`;
 }
 
 function imageCacheLines({ profile, imageCache }: Plan): string[] {

@@ -1,5 +1,6 @@
 /** Progress on standard error: bars on a terminal, plain lines in a log, JSON lines for a program. */
 import type { ProgressEvent } from '../pipeline/progress.ts';
+import type { OnVerification } from '../pipeline/verify-image.ts';
 import type { Io, Terminal } from './io.ts';
 
 export type ProgressStyle = 'bars' | 'plain' | 'json' | 'none';
@@ -10,6 +11,8 @@ export interface Progress {
   /** A line that stays. */
   note(text: string): void;
   warn(text: string): void;
+  /** An image that is fetched may be used. */
+  readonly verified: OnVerification;
   /** Leaves the terminal as a reader expects it, and says nothing any more. Once or several times. */
   finish(): void;
 }
@@ -22,7 +25,7 @@ export function chooseStyle(wish: string | undefined, quiet: boolean, terminal: 
 }
 
 /** What one style of progress does; the rest is common. */
-type Display = Omit<Progress, 'finish'> & { readonly close: () => void };
+type Display = Omit<Progress, 'finish' | 'verified'> & { readonly close: () => void };
 
 /** Tells of a signal too: what is under way may take a moment to stop. */
 export async function startProgress(
@@ -36,6 +39,10 @@ export async function startProgress(
     report: (event) => display.report({ ...event, task: withShortDigests(event.task) }),
     note: display.note,
     warn: display.warn,
+    verified({ image, status, subject }, warnings) {
+      if (status === 'verified') display.note(`verified ${image}: signed by ${subject ?? 'the key'}`);
+      for (const warning of warnings) display.warn(warning);
+    },
     finish() {
       io.signal.removeEventListener('abort', stopping);
       display.close();

@@ -31,7 +31,12 @@ export async function runPxe(invocation: PxeInvocation, io: Io): Promise<number>
   );
   try {
     const { request, warnings } = await readBuildRequest(profile, flags, io);
-    const workplace = { ...workplaceOf(flags, io), onProgress: progress.report };
+    const workplace = {
+      ...(await workplaceOf(flags, io)),
+      onProgress: progress.report,
+      onVerification: progress.verified,
+      onWarning: progress.warn,
+    };
     const plan = await planPxe(workplace, request, base);
     for (const warning of [...warnings, ...plan.warnings]) progress.warn(warning);
     progress.note(`kernel command line: ${elideKernelArguments(plan.cmdline)}`);

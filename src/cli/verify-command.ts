@@ -10,8 +10,8 @@ import { signatureSource } from '../oci/signature-source.ts';
 import { parseAssetSource } from '../pipeline/asset-source.ts';
 import { SIGN_PREDICATE, type SignaturePolicy } from '../trust/policy.ts';
 import { publicGoodRoot } from '../trust/public-good.ts';
+import { nameForRules, rulingFor } from '../trust/rules.ts';
 import { EMPTY_ROOT, parseTrustedRoot, TRUSTED_ROOT_LIMIT, type TrustedRoot } from '../trust/trusted-root.ts';
-import { vendorPolicy } from '../trust/vendor.ts';
 import { type VerificationReport, verifyImage } from '../trust/verify.ts';
 import type { Io } from './io.ts';
 import type { VerifyFlags } from './verify-flags.ts';
@@ -114,13 +114,20 @@ async function policyOf(flags: VerifyFlags, io: Io): Promise<SignaturePolicy> {
   }
   const sct = flags.sct === undefined ? {} : { sct: flags.sct };
   if (wantsIdentity) return { kind: 'keyless', ...identity, ...sct, ...common };
-  const vendor = flags.image.startsWith('sha256:') ? undefined : vendorPolicy(parseReference(flags.image));
+  const vendor = builtInPolicy(flags.image);
   if (vendor === undefined) {
     throw new ImagerError('usage', `${flags.image}: who must have signed it?`, {
       hint: 'say it with --verify-key FILE, or with --verify-identity and --verify-issuer',
     });
   }
-  return { ...vendor, ...sct, ...common };
+  return vendor.kind === 'keyless' ? { ...vendor, ...sct, ...common } : { ...vendor, ...common };
+}
+
+/** Of the vendor's images; a digest alone has no name. */
+function builtInPolicy(image: string): SignaturePolicy | undefined {
+  if (image.startsWith('sha256:')) return undefined;
+  const { demand } = rulingFor(nameForRules(parseReference(image)), []);
+  return demand.kind === 'signed' ? demand.by[0] : undefined;
 }
 
 /** A key without a log needs nobody's word. */

@@ -4,7 +4,7 @@ import { ImagerError } from '../errors.ts';
 import type { ImageSource } from '../oci/image-source.ts';
 import { openArchive } from '../oci/local/archive.ts';
 import { openLayout } from '../oci/local/layout.ts';
-import { formatReference, identifierOf, parseReference } from '../oci/reference.ts';
+import { formatReference, identifierOf, parseReference, type Reference } from '../oci/reference.ts';
 import { hostsOf } from '../oci/registry/mirrors.ts';
 import { registrySource } from '../oci/registry/registry.ts';
 import type { PulledImage } from '../oci/store/store.ts';
@@ -36,14 +36,17 @@ export async function resolveImagerImage(
   architecture: string,
 ): Promise<Digest> {
   const platform = { os: 'linux', architecture };
-  const { source, identifier, referenceName } = await locate(workplace, from);
+  const located = await locate(workplace, from);
+  const { source, identifier, referenceName } = located;
   const store = await openWorkplaceStore(workplace);
   if (source !== undefined) {
-    const { manifestDigest } = await store.resolve(source, identifier, platform, signalOf(workplace));
+    const { digest, manifestDigest } = await store.resolve(source, identifier, platform, signalOf(workplace));
+    await verifyLocated(workplace, located, digest);
     return manifestDigest;
   }
   const found = await store.find(referenceName, platform);
   if (found === undefined) throw notInStore(referenceName, workplace.store);
+  await verifyLocated(workplace, located, found.digest);
   return found.manifestDigest;
 }
 
@@ -70,15 +73,19 @@ export async function pullImage(
 ): Promise<PulledImage> {
   const { onProgress } = workplace;
   const platform = { os: 'linux', architecture };
-  const { source, identifier, referenceName } = await locate(workplace, from);
+  const located = await locate(workplace, from);
+  const { source, identifier, referenceName } = located;
   const store = await openWorkplaceStore(workplace);
   if (source === undefined) {
     const found = await store.find(pinned ?? referenceName, platform);
     if (found === undefined) throw notInStore(pinned ?? referenceName, workplace.store);
+    // What a plan pins was verified when it was planned, by the index that lists it.
+    if (pinned === undefined) await verifyLocated(workplace, located, found.digest);
     return found;
   }
+  const wanted = pinned ?? (await verifiedIdentifier(workplace, located));
   // What docker save writes has no manifests to ask for by digest: we make them up from what a name leads to.
-  const asked = from.kind === 'docker-archive' ? identifier : (pinned ?? identifier);
+  const asked = from.kind === 'docker-archive' ? identifier : wanted;
   const image = await store.pull(source, asked, {
     platform,
     referenceName,
@@ -95,7 +102,25 @@ export async function pullImage(
   return image;
 }
 
+/** What was verified is what is asked for from then on: a name may lead elsewhere by then. */
+async function verifiedIdentifier(workplace: Workplace, located: LocatedImage): Promise<string> {
+  const { reference, source, identifier } = located;
+  if (reference === undefined || source === undefined) return identifier;
+  const { digest } = await source.manifest(identifier, workplace.signal);
+  await verifyLocated(workplace, located, digest);
+  return digest;
+}
+
+/** Local images are the user's own. */
+async function verifyLocated(workplace: Workplace, { reference, source }: LocatedImage, digest: Digest): Promise<void> {
+  if (reference === undefined) return;
+  const { verifyUse } = await import('./verify-image.ts');
+  await verifyUse(workplace, reference, digest, source);
+}
+
 interface LocatedImage {
+  /** Of images in registries. */
+  readonly reference?: Reference;
   /** Absent when nothing may be contacted. */
   readonly source: ImageSource | undefined;
   /** What the source knows it by. */
@@ -110,6 +135,7 @@ async function locate({ platform, transport }: Workplace, from: ImageAssetSource
       const reference = parseReference(from.reference);
       const { mirrors = {}, insecure = false, offline = false } = transport;
       return {
+        reference,
         source: offline ? undefined : registrySource(platform, reference, { mirrors, insecure }),
         identifier: identifierOf(reference),
         referenceName: formatReference(reference),

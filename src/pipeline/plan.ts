@@ -26,6 +26,7 @@ import { digestOfPlace } from './input-digest.ts';
 import { planBaseInstaller } from './installer-base.ts';
 import { jsonOfMapping } from './json-of-mapping.ts';
 import { unsupportedReasons } from './unsupported.ts';
+import type { ImageVerification, OnVerification } from './verify-image.ts';
 import type { Workplace } from './workplace.ts';
 
 /** An image, a file or GRUB’s directory that goes into the output. */
@@ -62,6 +63,8 @@ export interface Plan {
   readonly inputs: readonly PlannedInput[];
   /** Absent when there is none, and before it is here. */
   readonly imageCache?: PlannedImageCache;
+  /** Who vouches for the images among the inputs, or that nobody need; none before they are resolved. */
+  readonly verifications: readonly ImageVerification[];
   /** `host[:port]` of every registry and mirror that may be contacted. */
   readonly hosts: readonly string[];
   readonly warnings: readonly string[];
@@ -95,8 +98,10 @@ export interface PlanOptions {
  * const profile = finaliseProfile(resolveProfile({ baseProfileName: 'iso', arch: 'amd64' }));
  * const plan = await planBuild(workplace, { profile, epoch: DEFAULT_EPOCH }, { resolve: true });
  */
-export async function planBuild(workplace: Workplace, request: PlanRequest, options: PlanOptions): Promise<Plan> {
+export async function planBuild(around: Workplace, request: PlanRequest, options: PlanOptions): Promise<Plan> {
   const { profile, epoch } = request;
+  const verified = collectVerifications();
+  const workplace: Workplace = { ...around, onVerification: verified.collect };
   checkEpoch(epoch);
   const networkWarnings = checkMeta(request);
   const diskWarnings = profile.output.kind === 'image' ? checkDisk(profile) : [];
@@ -120,9 +125,11 @@ export async function planBuild(workplace: Workplace, request: PlanRequest, opti
     ...(compression === undefined ? {} : { compression }),
     inputs: [...inputs, ...base.inputs, ...cache.inputs],
     ...(cache.imageCache === undefined ? {} : { imageCache: cache.imageCache }),
+    verifications: verified.verifications,
     hosts: [...new Set([...hosts, ...base.hosts, ...cache.hosts])],
     warnings: [
       ...profile.warnings,
+      ...verified.warnings,
       ...networkWarnings,
       ...diskWarnings,
       ...cache.warnings,
@@ -130,6 +137,25 @@ export async function planBuild(workplace: Workplace, request: PlanRequest, opti
       ...cmdline.warnings.map(({ message }) => message),
     ],
     unsupported: unsupportedReasons(profile),
+  };
+}
+
+interface Verifications {
+  readonly verifications: ImageVerification[];
+  readonly warnings: string[];
+  readonly collect: OnVerification;
+}
+
+function collectVerifications(): Verifications {
+  const verifications: ImageVerification[] = [];
+  const warnings: string[] = [];
+  return {
+    verifications,
+    warnings,
+    collect(verification, said) {
+      verifications.push(verification);
+      warnings.push(...said);
+    },
   };
 }
 

@@ -3,6 +3,7 @@ import type { Mirrors } from '../oci/registry/mirrors.ts';
 import { openStore, type Store } from '../oci/store/store.ts';
 import type { Platform } from '../platform/types.ts';
 import type { OnProgress } from './progress.ts';
+import type { OnVerification, TrustSettings } from './verify-image.ts';
 
 /** How registries are reached. */
 export interface Transport {
@@ -21,6 +22,11 @@ export interface Workplace {
   readonly transport: Transport;
   readonly signal?: AbortSignal;
   readonly onProgress?: OnProgress;
+  /** Told what a build finds out about its inputs, one sentence each; what is known before is in the plan's `warnings`. */
+  readonly onWarning?: (text: string) => void;
+  /** Whose images may be used. */
+  readonly trust?: TrustSettings;
+  readonly onVerification?: OnVerification;
 }
 
 /** `$XDG_CACHE_HOME/bootwright`, else `~/.cache/bootwright`. */

@@ -67,14 +67,14 @@ export async function verifyImage(
   };
 }
 
-/** Throws `verification` for a refusal, naming `what`, the check and what it wanted. */
-export function requireAccepted(report: VerificationReport, what: string): void {
+/** Throws `verification` for a refusal, naming `what`, the check and what it wanted; `demand` is what asked for a signature. */
+export function requireAccepted(report: VerificationReport, what: string, demand: string): void {
   if (report.verdict === 'accept') return;
-  const unsigned = report.reason === 'no-signature';
-  throw new ImagerError('verification', `${what}: ${report.message}`, {
-    hint: unsigned
-      ? 'want a cosign signature of this digest; --allow-unsigned says that none is needed'
-      : `imager verify ${what} shows every check`,
+  throw new ImagerError('verification', `${what}: ${report.message}, wanted by ${demand}`, {
+    hint:
+      report.reason === 'no-signature'
+        ? 'want a cosign signature of this digest; --allow-unsigned says that none is needed'
+        : `imager verify ${what} shows every check`,
   });
 }
 

@@ -107,6 +107,7 @@ What may be secret is shown by its length; --json and --yaml show it.
       hosts: ['ghcr.io'],
       warnings: ['kernel argument talos.platfrom=aws: no argument the node knows (did you mean talos.platform?)'],
       unsupported: [],
+      verifications: [],
     });
   });
 

@@ -97,7 +97,11 @@ describe('the same digest', () => {
         'registry.invalid/team/imager:v1',
       ]) {
         const request = testRequest({}, { assets: source });
-        const plan = await planBuild({ ...workplace, transport: { mirrors } }, request, { resolve: true });
+        const trust = {
+          rules: [{ pattern: '*', demand: { kind: 'unsigned' }, origin: 'test' }],
+          otherwise: [],
+        } as const;
+        const plan = await planBuild({ ...workplace, transport: { mirrors }, trust }, request, { resolve: true });
         digests.add(planDigest(plan));
       }
       assert.equal(digests.size, 1);
@@ -189,14 +193,14 @@ const RECORDED: readonly (readonly [name: string, given: GivenProfile, plan: str
   [
     'ISO with systemd-boot',
     {},
-    '1d8b54ebc02a50e75723660154d8a94eec2a538809123a8745eda30cfa3eb705',
-    '0c9ea0f1671f78c21f69b229770e9f25d7b10462f0170e69622c99935ab7f354',
+    '4464c8ce810494836e8474c1d4c637ddf60288291fad63cd5122c011f40e9ae0',
+    '4192f3db6b82e39bff99f952aea574e3aff37c386e4601a8fcf8ef5d0a921e6f',
   ],
   [
     'UKI',
     { arch: 'amd64', output: { kind: 'uki' } },
-    '8685d26e14aac5444863eea9374765b651ee03e8a310faf18567ac1a7c14d348',
-    'd998a1ecd50b4fba0b875618380ee1b3d775b398a982599cc4f7fcb5d82b762a',
+    '21555cae0afc0a62a01997e40d3d49cd81b189c3273cec9a69ac83b3f7d4be04',
+    '25c211e143b628e93fe9f3b7b6c15899700266f1416997b9978dfc236900e568',
   ],
 ];
 

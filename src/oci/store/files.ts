@@ -16,6 +16,8 @@ export interface StorePaths {
   readonly layers: string;
   readonly references: string;
   readonly derived: string;
+  /** By the digest of an image what says who signed it. */
+  readonly signatures: string;
   readonly temporary: string;
   readonly index: string;
   readonly marker: string;
@@ -28,6 +30,7 @@ export function storePaths(root: string): StorePaths {
     layers: `${root}/layers`,
     references: `${root}/references`,
     derived: `${root}/derived`,
+    signatures: `${root}/signatures`,
     temporary: `${root}/tmp`,
     index: `${root}/index.json`,
     marker: `${root}/oci-layout`,
