@@ -135,7 +135,7 @@ function nameOf(error: Error): string {
 function hintFor(error: unknown): string | undefined {
   const code = error instanceof Error && 'code' in error ? String(error.code) : '';
   if (/CERT|SELF_SIGNED|UNABLE_TO_(GET|VERIFY)/.test(code))
-    return 'name the authority with a CA bundle, or use --insecure for this registry';
+    return 'name the authority of its CA bundle in a hosts.toml (--hosts-dir), or use --insecure for this registry';
   if (code === 'ERR_SSL_WRONG_VERSION_NUMBER' || code === 'EPROTO')
     return 'the server does not speak TLS here: use --insecure or an http:// mirror endpoint';
   if (code === 'UND_ERR_BODY_TIMEOUT' || code === 'UND_ERR_HEADERS_TIMEOUT')
