@@ -3,8 +3,9 @@ import { SHARING_ALIGNMENT } from '../boot/esp.ts';
 import { type Bytes, ofText } from '../bytes/bytes.ts';
 import { invalid } from '../errors.ts';
 import { guidOfLabel } from '../formats/gpt/guid.ts';
-import { FEATURE_SETS, type FeatureSet } from '../formats/xfs/features.ts';
+import { FEATURE_SETS, type FeatureSet, incompatibleBits } from '../formats/xfs/features.ts';
 import { layoutXfs, type XfsLayout } from '../formats/xfs/layout.ts';
+import type { Traits } from '../profiles/traits.ts';
 import { type Entry, type Tree, treeOf } from '../tree/tree.ts';
 import { grubDiskConfig, INITRAMFS_PATH, KERNEL_PATH } from './grub-config.ts';
 import type { DiskImageOptions, InstalledKernel } from './parts.ts';
@@ -50,6 +51,11 @@ export function layoutBootPartition(
     contentFirst: [KERNEL_PATH, INITRAMFS_PATH],
     largeFiles: { from: SHARING_ALIGNMENT, alignment: SHARING_ALIGNMENT, base: offset },
   });
+}
+
+/** Bits of `sb_features_incompat` in BOOT: what reads it must know them. */
+export function bootPartitionFeatures({ xfsMkfsConfig }: Pick<Traits, 'xfsMkfsConfig'>): number {
+  return incompatibleBits(FEATURE_SETS[featureSet(xfsMkfsConfig)]);
 }
 
 /** By the name of upstream's configuration file. */

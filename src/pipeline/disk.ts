@@ -2,11 +2,15 @@
 import { composeDiskCore } from '../boot/grub-image.ts';
 import { type EfiPlatform, type GrubPlatform, readGrubFile } from '../boot/grub-modules.ts';
 import type { Bytes } from '../bytes/bytes.ts';
+import { bootPartitionFeatures } from '../disk/boot-partition.ts';
 import { diskBootloader } from '../disk/bootloader.ts';
 import { buildDisk } from '../disk/build.ts';
 import { imageCachePartitionSize } from '../disk/image-cache-partition.ts';
 import type { BiosGrub, DiskParts, InstalledKernel, SystemdBoot } from '../disk/parts.ts';
+import { knownXfsFeatures } from '../formats/grub/xfs-features.ts';
+import { INCOMPATIBLE } from '../formats/xfs/features.ts';
 import type { Architecture } from '../profiles/profile.ts';
+import type { Tree } from '../tree/tree.ts';
 import { diskChoice } from './asset-places.ts';
 import type { BuildInput } from './build-input.ts';
 import { inDiskFormat } from './disk-format.ts';
@@ -79,8 +83,21 @@ async function biosGrub(input: BuildInput): Promise<BiosGrub> {
   return { bootImage: await readGrubFile(files, 'boot.img'), core: await diskCore(input, 'i386-pc') };
 }
 
-async function diskCore({ workplace, assets }: BuildInput, platform: GrubPlatform): Promise<Uint8Array> {
+async function diskCore(input: BuildInput, platform: GrubPlatform): Promise<Uint8Array> {
+  const { workplace, assets } = input;
   const grub = assets.grub!;
   const files = platformFiles(grub, platform);
+  await warnOfOldGrub(input, files, platform);
   return keptCore(workplace, grub, `${platform}-disk`, {}, () => composeDiskCore(files, platform));
+}
+
+/** A GRUB that is older than the XFS of BOOT starts and then finds nothing. */
+async function warnOfOldGrub({ workplace, profile }: BuildInput, files: Tree, platform: GrubPlatform): Promise<void> {
+  const known = knownXfsFeatures(await readGrubFile(files, 'xfs.mod'));
+  const unknown = known === undefined ? 0 : bootPartitionFeatures(profile.traits) & ~known;
+  if (unknown === 0) return;
+  const names = Object.entries(INCOMPATIBLE).flatMap(([name, bit]) => ((unknown & bit) === 0 ? [] : [name]));
+  workplace.onWarning?.(
+    `GRUB for ${platform} is too old to read the BOOT partition of Talos ${profile.version}: it does not know the XFS features ${names.join(' and ')}`,
+  );
 }

@@ -18,13 +18,17 @@ const STUB_LIMIT = 16 * MIB;
 
 /** The UKI with its menu entries for the profile's output kind; kernel and initramfs begin where other containers can share them. */
 export async function ukiOf(input: BuildInput): Promise<UkiLayout> {
-  const { profile, epoch, cmdline, assets } = input;
+  const { profile, epoch, cmdline, assets, workplace } = input;
+  const kernel = await inspectedKernel(input);
+  if (!kernel.isEfi) {
+    workplace.onWarning?.(`kernel: a ${kernel.format} without an EFI stub, UEFI cannot start it from the UKI`);
+  }
   const parts = {
     stub: await toMemory(assets.file('systemd-stub'), STUB_LIMIT, 'UEFI stub'),
     architecture: profile.arch,
     osRelease: formatOsRelease(profile),
     cmdline,
-    kernelVersion: (await inspectedKernel(input)).version,
+    kernelVersion: kernel.version,
     kernel: assets.file('kernel'),
     initramfs: assets.file('initramfs'),
     extraProfiles: extraUkiProfiles(profile.output.kind, cmdline),

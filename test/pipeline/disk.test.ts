@@ -8,6 +8,7 @@ import { equals, read, readText } from '../../src/bytes/read.ts';
 import type { ErrorCode } from '../../src/errors.ts';
 import { decodeFat } from '../../src/formats/fat/decode.ts';
 import { decodeGpt, partitionRange } from '../../src/formats/gpt/decode.ts';
+import { knownXfsFeatures } from '../../src/formats/grub/xfs-features.ts';
 import { readPe, sectionContent } from '../../src/formats/pe/image.ts';
 import { decodeXfs } from '../../src/formats/xfs/decode.ts';
 import { decodeMetaPartition } from '../../src/meta/partition.ts';
@@ -15,7 +16,7 @@ import { build } from '../../src/pipeline/build.ts';
 import { type Plan, planBuild } from '../../src/pipeline/plan.ts';
 import type { Workplace } from '../../src/pipeline/workplace.ts';
 import type { GivenProfile } from '../../src/profiles/profile.ts';
-import { fileAt, type Tree, treeOfLiterals } from '../../src/tree/tree.ts';
+import { fileAt, type Literal, type Tree, treeOfLiterals } from '../../src/tree/tree.ts';
 import { skipWithoutGrub } from '../support/grub.ts';
 import { writeLayout } from '../support/image.ts';
 import {
@@ -189,5 +190,36 @@ test('a GRUB without the platform is refused by its name', async () => {
   await assert.rejects(build(workplace, request, plan), {
     code: 'dependency',
     message: /^GRUB platform i386-pc: not among arm64-efi$/,
+  });
+});
+
+describe('what a build finds out about its inputs', () => {
+  const warningsOf = async (given: GivenProfile, files: Readonly<Record<string, Literal>>): Promise<string[]> => {
+    const warnings: string[] = [];
+    await using workplace = await testWorkplace({ onWarning: (text) => warnings.push(text) });
+    await writeLayout(join(workplace.directory, 'layout'), { v1: await assetImage(files, 'amd64') });
+    const request = testRequest(given, { assets: `oci:${join(workplace.directory, 'layout')}:v1` });
+    await build(workplace, request, await planBuild(workplace, request, { resolve: true }));
+    return warnings;
+  };
+
+  test('a kernel that UEFI cannot start', async () => {
+    const kernel = await read(asset('vmlinuz'));
+    kernel.fill(0, 0, 2);
+    const files = { ...assetFiles(), 'usr/install/amd64/vmlinuz': kernel };
+    const uki = raw({}, { bootloader: 'sd-boot' });
+    assert.deepEqual(await warningsOf(uki, files), [
+      'kernel: a bzImage without an EFI stub, UEFI cannot start it from the UKI',
+    ]);
+    assert.deepEqual(await warningsOf(uki, assetFiles()), []);
+  });
+
+  test('a GRUB that is older than its BOOT partition', { skip: skipWithoutGrub('i386-pc') }, async () => {
+    const files = assetFiles(['i386-pc']);
+    const knowsAll = ((knownXfsFeatures(files['usr/lib/grub/i386-pc/xfs.mod'] as Uint8Array) ?? 0xff) & 0xc0) === 0xc0;
+    const old =
+      'GRUB for i386-pc is too old to read the BOOT partition of Talos v1.13.0: it does not know the XFS features exchange and parent';
+    assert.deepEqual(await warningsOf(raw({ version: 'v1.13.0' }), files), knowsAll ? [] : [old]);
+    assert.deepEqual(await warningsOf(raw({ version: 'v1.12.0' }), files), []);
   });
 });

@@ -8,7 +8,7 @@ import { mkdir, open, readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { createGzip, createZstdCompress } from 'node:zlib';
-import { type Bytes, ofMemory, ofSource, ofText, patch } from '../../src/bytes/bytes.ts';
+import { type Bytes, concat, ofMemory, ofSource, ofText, type Placement, patch } from '../../src/bytes/bytes.ts';
 import { chunks } from '../../src/bytes/read.ts';
 import { layoutTar } from '../../src/formats/tar/layout-tar.ts';
 import type { Source } from '../../src/platform/types.ts';
@@ -120,17 +120,30 @@ export function syntheticFiles(options: SyntheticOptions = {}): Record<string, L
   return { ...files, ...grubFiles(options.grubPlatforms ?? ['i386-pc']) };
 }
 
-/** Noise with what boot loaders look for at its start. */
+/** Noise with what boot loaders and firmware look for at its start. */
 function syntheticKernel(architecture: SyntheticArchitecture, size: number): Bytes {
   const content = ofSource(noise(`${architecture} kernel`, size));
-  if (architecture === 'arm64') return patch(content, [{ at: 0x38, bytes: ofText('ARM\x64') }]);
+  if (architecture === 'arm64') {
+    return patch(content, [...efiHeader(0x40, 0xaa64), { at: 0x38, bytes: ofText('ARM\x64') }]);
+  }
   return patch(content, [
+    ...efiHeader(0x80, 0x8664),
     { at: 0x1f1, bytes: ofMemory(Uint8Array.of(4)) },
     { at: 0x202, bytes: ofText('HdrS') },
     // Counted from 0x200: the text is at 0x500.
     { at: 0x20e, bytes: ofMemory(Uint8Array.of(0x00, 0x03)) },
     { at: 0x500, bytes: ofText('6.18.44-synthetic (test@test) #1 SMP\0') },
   ]);
+}
+
+/** As much of a PE as tells that there is an EFI stub: where it begins, and for which machine it is. */
+function efiHeader(start: number, machine: number): Placement[] {
+  const words = (...values: number[]): Bytes => ofMemory(new Uint8Array(Uint16Array.from(values).buffer));
+  return [
+    { at: 0, bytes: ofText('MZ') },
+    { at: 0x3c, bytes: words(start, 0) },
+    { at: start, bytes: concat([ofText('PE\0\0'), words(machine)]) },
+  ];
 }
 
 function grubFiles(platforms: readonly string[]): Record<string, Literal> {
