@@ -2,6 +2,10 @@
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { constants, zstdCompressSync } from 'node:zlib';
+import { ofMemory } from '../../src/bytes/bytes.ts';
+import { read } from '../../src/bytes/read.ts';
+import { layoutCpio } from '../../src/formats/cpio/layout-cpio.ts';
+import { type Entry, treeOf } from '../../src/tree/tree.ts';
 
 /** Commands that `init` calls. */
 const APPLETS =
@@ -30,16 +34,26 @@ export async function buildInitramfs(parts: InitramfsParts): Promise<Uint8Array>
   const sums = Object.entries(files)
     .map(([path, data]) => `${createHash('sha256').update(data).digest('hex')}  ./${path}\n`)
     .join('');
-  const entries: Entry[] = [
-    ...['bin', 'demo', 'dev', 'lib', 'lib/modules', 'proc', 'sys', 'tmp'].map((path) => ({ path, mode: 0o040755 })),
-    ...APPLETS.map((name) => ({ path: `bin/${name}`, mode: 0o120777, data: Buffer.from('busybox') })),
+  const common = { uid: 0, gid: 0, mtime: 0 };
+  const directories = ['bin', 'demo', 'dev', 'lib', 'lib/modules', 'proc', 'sys', 'tmp'];
+  const tree = treeOf([
+    ...directories.map((path): Entry => ({ kind: 'directory', path, mode: 0o755, ...common })),
+    ...APPLETS.map(
+      (name): Entry => ({ kind: 'symlink', path: `bin/${name}`, target: 'busybox', mode: 0o777, ...common }),
+    ),
     // Before devtmpfs is mounted the kernel opens this one for the first process.
-    { path: 'dev/console', mode: 0o020600, device: [5, 1] },
-    ...Object.entries(files).map(([path, data]) => ({ path, mode: path.endsWith('.xz') ? 0o100644 : 0o100755, data })),
-    { path: 'demo/SHA256SUMS', mode: 0o100644, data: Buffer.from(sums) },
-  ];
-  const archive = newcArchive(entries.sort((a, b) => (a.path < b.path ? -1 : 1)));
-  return zstdCompressSync(archive, { params: { [constants.ZSTD_c_compressionLevel]: 9 } });
+    { kind: 'character', path: 'dev/console', mode: 0o600, major: 5, minor: 1, ...common },
+    ...Object.entries({ ...files, 'demo/SHA256SUMS': Buffer.from(sums) }).map(
+      ([path, data]): Entry => ({
+        kind: 'file',
+        path,
+        mode: path.endsWith('.xz') || path.endsWith('SUMS') ? 0o644 : 0o755,
+        content: ofMemory(data),
+        ...common,
+      }),
+    ),
+  ]);
+  return zstdCompressSync(await read(layoutCpio(tree)), { params: { [constants.ZSTD_c_compressionLevel]: 9 } });
 }
 
 function ballast(): Uint8Array {
@@ -50,34 +64,4 @@ function ballast(): Uint8Array {
     pieces.push(createHash('sha512').update('ballast').update(block).digest());
   }
   return Buffer.concat(pieces);
-}
-
-interface Entry {
-  readonly path: string;
-  /** With the type bits of `stat`. */
-  readonly mode: number;
-  readonly data?: Uint8Array;
-  readonly device?: readonly [major: number, minor: number];
-}
-
-/** A cpio archive in the `newc` format, all owned by root, at the epoch. */
-function newcArchive(entries: readonly Entry[]): Uint8Array {
-  const pieces: Uint8Array[] = [];
-  let inode = 0;
-  for (const { path, mode, data = new Uint8Array(), device = [0, 0] } of [
-    ...entries,
-    { path: 'TRAILER!!!', mode: 0 } as Entry,
-  ]) {
-    inode++;
-    const name = Buffer.from(`${path}\0`);
-    const links = (mode & 0o170000) === 0o040000 ? 2 : 1;
-    const fields = [inode, mode, 0, 0, links, 0, data.length, 0, 0, ...device, name.length, 0];
-    const header = Buffer.from(`070701${fields.map((value) => value.toString(16).padStart(8, '0')).join('')}`);
-    pieces.push(padded(Buffer.concat([header, name])), padded(data));
-  }
-  return Buffer.concat(pieces);
-}
-
-function padded(data: Uint8Array): Uint8Array {
-  return Buffer.concat([data, Buffer.alloc((4 - (data.length % 4)) % 4)]);
 }
