@@ -12,6 +12,7 @@ import { table } from './measure.ts';
 import { moduleIndexes } from './module-indexes.ts';
 import { packedDisks } from './packed-disk.ts';
 import { coldPull } from './pull.ts';
+import { squashfs } from './squashfs.ts';
 import { install, startUp } from './start-up.ts';
 import { volumes } from './volumes.ts';
 
@@ -25,6 +26,7 @@ const FIGURES: Readonly<Record<string, Figure>> = {
   qcow2: qcow2Disk,
   'disk-memory': diskMemory,
   volumes,
+  squashfs,
   'module-indexes': moduleIndexes,
   'cold-pull': coldPull,
   faults: faultyRegistries,

@@ -5,8 +5,8 @@
 
 import { blockRuns, isZero } from '../../bytes/blocks.ts';
 import type { Bytes } from '../../bytes/bytes.ts';
-import { joinMemory, putU64, structure, toHex } from '../../bytes/field.ts';
-import { digest, read } from '../../bytes/read.ts';
+import { putU64, structure, toHex } from '../../bytes/field.ts';
+import { digest, readInto } from '../../bytes/read.ts';
 import type { Hash } from '../../platform/types.ts';
 import type { DataWriter } from './data-writer.ts';
 import { identityOf } from './identity.ts';
@@ -44,8 +44,8 @@ export class Contents {
   readonly #byIdentity = new Map<string, PlacedContent>();
   readonly #byDigest = new Map<string, PlacedContent>();
   readonly #fragments: Uint8Array[] = [];
-  /** Of the fragment block that is being filled. */
-  #pending: Uint8Array[] = [];
+  /** The fragment block that is being filled, and how far it is. */
+  #pending: Uint8Array | undefined;
   #pendingSize = 0;
 
   /** `contents` are all that will be placed. */
@@ -92,8 +92,9 @@ export class Contents {
     const { size } = content;
     if (this.#pendingSize + size > this.#blockSize) await this.#flush();
     const fragment = { index: this.#fragments.length, offset: this.#pendingSize };
+    this.#pending ??= this.#writer.takeBuffer();
     this.#pendingSize += size;
-    this.#pending.push(await read(content));
+    await readInto(content, 0, this.#pending.subarray(fragment.offset, this.#pendingSize));
     this.#onDone(size);
     return { size, start: 0, blocks: new Uint32Array(0), fragment, sparse: 0 };
   }
@@ -101,10 +102,11 @@ export class Contents {
   async #flush(): Promise<void> {
     const { data: entry, view } = structure(FRAGMENT_ENTRY_SIZE);
     this.#fragments.push(entry);
-    const block = joinMemory(this.#pending);
-    this.#pending = [];
+    const block = this.#pending!;
+    const size = this.#pendingSize;
+    this.#pending = undefined;
     this.#pendingSize = 0;
-    await this.#writer.push(block, (position, sizeField) => {
+    await this.#writer.push(block, size, (position, sizeField) => {
       putU64(view, 0, position, true);
       view.setUint32(8, sizeField, true);
     });
@@ -121,14 +123,19 @@ export class Contents {
     for (const run of blockRuns(content, blockSize)) {
       for (let index = run.first; index < run.first + run.count; index++) {
         const at = index * blockSize;
-        const data = await read(content, at, Math.min(blockSize, size - at));
-        this.#onDone(at + data.length - done);
-        done = at + data.length;
-        if (isZero(data)) continue;
-        placed.sparse -= data.length;
+        const length = Math.min(blockSize, size - at);
+        const buffer = this.#writer.takeBuffer();
+        await readInto(content, at, buffer.subarray(0, length));
+        this.#onDone(at + length - done);
+        done = at + length;
+        if (isZero(buffer, 0, length)) {
+          this.#writer.giveBack(buffer);
+          continue;
+        }
+        placed.sparse -= length;
         const begins = isFirst;
         isFirst = false;
-        await this.#writer.push(data, (position, sizeField) => {
+        await this.#writer.push(buffer, length, (position, sizeField) => {
           if (begins) placed.start = position;
           placed.blocks[index] = sizeField;
         });

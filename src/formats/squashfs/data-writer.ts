@@ -7,6 +7,8 @@ import { STORED_BLOCK } from './inode.ts';
 export type OnPlaced = (position: number, sizeField: number) => void;
 
 interface Waiting {
+  readonly buffer: Uint8Array;
+  /** The filled part of the buffer. */
   readonly data: Uint8Array;
   readonly packed: Promise<Uint8Array>;
   readonly onPlaced: OnPlaced;
@@ -15,16 +17,27 @@ interface Waiting {
 /** Blocks under way at once: twice the threads of Node's pool, so that none waits while the first block takes long. With the largest blocks they are 16 MiB. */
 const UNDER_WAY = 8;
 
+export interface DataWriterOptions {
+  /** Bytes. */
+  readonly blockSize: number;
+  readonly pack: BlockEncoder['pack'];
+  readonly signal: AbortSignal | undefined;
+}
+
 export class DataWriter {
   readonly #sink: StreamSink;
   readonly #pack: BlockEncoder['pack'];
   readonly #signal: AbortSignal | undefined;
+  readonly #blockSize: number;
   readonly #waiting: Waiting[] = [];
+  /** Used again and again: thousands of new ones would be garbage faster than it is collected. */
+  readonly #free: Uint8Array[] = [];
   #position: number;
 
   /** `position` is where in the image the sink stands. */
-  constructor(sink: StreamSink, position: number, pack: BlockEncoder['pack'], signal: AbortSignal | undefined) {
+  constructor(sink: StreamSink, position: number, { blockSize, pack, signal }: DataWriterOptions) {
     this.#sink = sink;
+    this.#blockSize = blockSize;
     this.#position = position;
     this.#pack = pack;
     this.#signal = signal;
@@ -35,13 +48,23 @@ export class DataWriter {
     return this.#position;
   }
 
-  /** Begins to compress `data`, which must not change any more, and waits while too much is under way. Throws what packing and the sink throw. */
-  async push(data: Uint8Array, onPlaced: OnPlaced): Promise<void> {
+  /** Memory for a block, to be handed over to `push` or given back. */
+  takeBuffer(): Uint8Array {
+    return this.#free.pop() ?? new Uint8Array(this.#blockSize);
+  }
+
+  giveBack(buffer: Uint8Array): void {
+    this.#free.push(buffer);
+  }
+
+  /** Begins to compress the first `length` bytes of the buffer, and waits while too much is under way. Throws what packing and the sink throw. */
+  async push(buffer: Uint8Array, length: number, onPlaced: OnPlaced): Promise<void> {
     this.#signal?.throwIfAborted();
+    const data = buffer.subarray(0, length);
     const packed = this.#pack(data);
     // A rejection is reported when its turn comes, not as an unhandled one before.
     packed.catch(() => undefined);
-    this.#waiting.push({ data, packed, onPlaced });
+    this.#waiting.push({ buffer, data, packed, onPlaced });
     while (this.#waiting.length >= UNDER_WAY) await this.#writeFirst();
   }
 
@@ -51,10 +74,12 @@ export class DataWriter {
   }
 
   async #writeFirst(): Promise<void> {
-    const { data, packed, onPlaced } = this.#waiting.shift()!;
+    const { buffer, data, packed, onPlaced } = this.#waiting.shift()!;
     const block = await packed;
     const isSmaller = block.length < data.length;
-    const written = isSmaller ? block : data;
+    // The sink may hold on to what it gets.
+    const written = isSmaller ? block : data.slice();
+    this.giveBack(buffer);
     onPlaced(this.#position, isSmaller ? written.length : written.length | STORED_BLOCK);
     this.#position += written.length;
     await this.#sink.write(written);

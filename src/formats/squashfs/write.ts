@@ -83,7 +83,8 @@ export async function writeSquashfs(
   const nodes = nodesOf(tree);
   const compressorOptions = encoder.options === undefined ? undefined : storedMetadataBlock(encoder.options);
   if (compressorOptions !== undefined) await sink.write(compressorOptions);
-  const writer = new DataWriter(sink, SUPERBLOCK_SIZE + (compressorOptions?.length ?? 0), encoder.pack, signal);
+  const start = SUPERBLOCK_SIZE + (compressorOptions?.length ?? 0);
+  const writer = new DataWriter(sink, start, { blockSize, pack: encoder.pack, signal });
   const { placed, fragments } = await writeContents(nodes, writer, blockSize, {
     hash: () => machine.hash('sha256'),
     onDone,
