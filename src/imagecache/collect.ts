@@ -1,13 +1,14 @@
 /** What an image cache has to hold for a list of images: every document is fetched and checked before the first layer is. */
 import type { Digest } from '../bytes/units.ts';
 import { invalid, withContext } from '../errors.ts';
-import { checkDigest, digestOf, type Hasher } from '../oci/digest-check.ts';
-import type { Descriptor, ImageSource, Platform, RawManifest } from '../oci/image-source.ts';
-import { type ImageManifest, parseManifest } from '../oci/manifest.ts';
+import type { Hasher } from '../oci/digest-check.ts';
+import type { ImageSource, Platform, RawManifest } from '../oci/image-source.ts';
 import { formatReference, identifierOf, parseReference, type Reference } from '../oci/reference.ts';
 import { resolveImage } from '../oci/resolve.ts';
 import { sourceReader } from '../oci/source-reader.ts';
-import { digestPath, type RepositoryName, signatureTags, tagPath } from './names.ts';
+import { addBlobs, addDocument, addTag, type Collection, type WantedBlob } from './collection.ts';
+import type { RepositoryName } from './names.ts';
+import { collectSignatures } from './signatures.ts';
 
 /** Gives the source of a repository; called once for each. */
 export type OpenRepository = (name: RepositoryName) => ImageSource;
@@ -20,11 +21,6 @@ export interface CollectOptions {
   readonly signal?: AbortSignal;
   /** Called after each image. */
   readonly onImage?: (done: number) => void;
-}
-
-export interface WantedBlob {
-  readonly descriptor: Pick<Descriptor, 'digest' | 'size'>;
-  readonly source: ImageSource;
 }
 
 /** The content of a cache. Paths are relative to it. */
@@ -44,13 +40,6 @@ export interface CachedImage {
   readonly digest: Digest;
   /** Whether cosign has signed it; absent when nobody asked. */
   readonly signed?: boolean;
-}
-
-interface Collection {
-  readonly hasher: Hasher;
-  readonly blobs: Map<Digest, WantedBlob>;
-  readonly documents: Map<string, Uint8Array>;
-  readonly tags: Map<string, Uint8Array>;
 }
 
 /**
@@ -104,70 +93,6 @@ async function collectImage(
   if (reference.tag !== undefined) addTag(collection, reference, reference.tag, top!);
   const image = { reference: formatReference(reference), digest: top!.digest };
   if (!signatures) return image;
-  return { ...image, signed: await collectSignatures(collection, source, reference, top!.digest, signal) };
-}
-
-/** As upstream does: the first of the tags that is there, with everything below it. */
-async function collectSignatures(
-  collection: Collection,
-  source: ImageSource,
-  name: RepositoryName,
-  digest: Digest,
-  signal: AbortSignal | undefined,
-): Promise<boolean> {
-  for (const tag of signatureTags(digest)) {
-    const found = await source.findManifest(tag, signal);
-    if (found === undefined) continue;
-    checkDigest(digestOf(collection.hasher, found.raw), found.digest, `${source.label} ${tag}`);
-    await collectBelow(collection, source, name, found, signal);
-    addTag(collection, name, tag, found);
-    return true;
-  }
-  return false;
-}
-
-/** A signature's index has manifests below it, and those nothing but blobs. */
-async function collectBelow(
-  collection: Collection,
-  source: ImageSource,
-  name: RepositoryName,
-  raw: RawManifest,
-  signal: AbortSignal | undefined,
-): Promise<void> {
-  const what = `${source.label} ${raw.digest}`;
-  const document = parseManifest(raw, what);
-  addDocument(collection, name, raw);
-  if (document.kind === 'manifest') {
-    addBlobs(collection, source, document);
-    return;
-  }
-  for (const { digest } of document.manifests) {
-    const child = await source.manifest(digest, signal);
-    checkDigest(digestOf(collection.hasher, child.raw), digest, what);
-    const manifest = parseManifest(child, `${source.label} ${digest}`);
-    if (manifest.kind === 'index') throw invalid(`${what}: signatures in an index within an index`);
-    addDocument(collection, name, child);
-    addBlobs(collection, source, manifest);
-  }
-}
-
-function addDocument({ documents }: Collection, name: RepositoryName, { digest, raw }: RawManifest): void {
-  documents.set(digestPath(name, digest), raw);
-}
-
-function addTag({ tags, hasher }: Collection, name: RepositoryName, tag: string, { digest, raw }: RawManifest): void {
-  const path = tagPath(name, tag);
-  const before = tags.get(path);
-  const other = before === undefined ? digest : digestOf(hasher, before);
-  if (other !== digest) throw invalid(`tag ${tag} stands for ${digest} and, elsewhere in the list, for ${other}`);
-  tags.set(path, raw);
-}
-
-/** The same blob may be in any number of images. */
-function addBlobs({ blobs }: Collection, source: ImageSource, { config, layers }: ImageManifest): void {
-  for (const { digest, size } of [config, ...layers]) {
-    const known = blobs.get(digest)?.descriptor.size ?? size;
-    if (known !== size) throw invalid(`${source.label}: blob ${digest} has ${size} bytes here, elsewhere ${known}`);
-    if (!blobs.has(digest)) blobs.set(digest, { descriptor: { digest, size }, source });
-  }
+  const signed = await collectSignatures(collection, source, reference, top!.digest, signal);
+  return { ...image, signed };
 }

@@ -5,7 +5,7 @@ import { Appender, joined } from '../oci/store/files.ts';
 import { receive, throwIfCanceled } from '../oci/store/receive.ts';
 import type { Hash, Platform as Machine } from '../platform/types.ts';
 import { inTurn, newBlocks } from './blocks.ts';
-import type { WantedBlob } from './collect.ts';
+import type { WantedBlob } from './collection.ts';
 
 export interface BlobFile {
   /** Where it belongs. */

@@ -50,8 +50,8 @@ export function digestOfName(name: string): Digest | undefined {
   return /^sha256-[0-9a-f]{64}$/.test(name) ? parseDigest(name.replace('-', ':')) : undefined;
 }
 
-/** Tags under which cosign puts the signatures of an image: its own first, then that of OCI referrers. */
-export function signatureTags(digest: Digest): readonly string[] {
+/** Tags under which cosign puts the signatures of an image: its own, and that of OCI referrers. */
+export function signatureTags(digest: Digest): readonly [own: string, referrers: string] {
   return [`${digestName(digest)}.sig`, digestName(digest)];
 }
 

@@ -2,7 +2,8 @@
 import { ImagerError } from '../errors.ts';
 import { throwIfCanceled } from '../oci/store/receive.ts';
 import type { Files, Platform as Machine } from '../platform/types.ts';
-import type { CacheContents, WantedBlob } from './collect.ts';
+import type { CacheContents } from './collect.ts';
+import type { WantedBlob } from './collection.ts';
 import { fetchBlob } from './fetch-blob.ts';
 import { BLOB_DIRECTORY, blobPath, MANIFEST_DIRECTORY } from './names.ts';
 

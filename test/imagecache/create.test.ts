@@ -13,10 +13,10 @@ import {
 import { writeCache } from '../../src/imagecache/write.ts';
 import { openRegistries } from '../../src/oci/registry/registry.ts';
 import { nodePlatform } from '../../src/platform/node.ts';
-import { onePlatform, signatureOf, signatureTag, twoPlatforms } from '../support/cached-images.ts';
+import { bundleFor, onePlatform, signatureOf, signatureTag, twoPlatforms } from '../support/cached-images.ts';
 import { digestOf, randomBytes, type TestImage, testImage, testIndex } from '../support/image.ts';
-import { failing, startRegistry, type TestRegistry } from '../support/registry.ts';
-import { askRegistryd, pullFromRegistryd, type ReadCacheFile } from '../support/registryd.ts';
+import { failing, startRegistry, type TestRegistry, type TestRegistryOptions } from '../support/registry.ts';
+import { askRegistryd, pullFromRegistryd, type ReadCacheFile, type RegistrydAnswer } from '../support/registryd.ts';
 import { rejected } from '../support/rejected.ts';
 
 const AMD64 = { os: 'linux', architecture: 'amd64' };
@@ -30,8 +30,8 @@ interface Bench extends AsyncDisposable {
   readonly create: (references: readonly string[], options?: Partial<CollectOptions>) => Promise<CacheContents>;
 }
 
-async function bench(): Promise<Bench> {
-  const registry = await startRegistry();
+async function bench(options: TestRegistryOptions = {}): Promise<Bench> {
+  const registry = await startRegistry(options);
   const directory = await mkdtemp(join(tmpdir(), 'bootwright-cache-'));
   const registries = openRegistries(platform, { tries: 1 });
   const open: OpenRepository = (name) => registries.source(name);
@@ -144,7 +144,7 @@ describe('what a cache holds', () => {
     }
   });
 
-  test('the signature of an image, under the first tag that is there', async () => {
+  test('the signatures of an image, under both tags', async () => {
     await using it = await bench();
     const [both, referrers, none] = [twoPlatforms(5), twoPlatforms(10), twoPlatforms(15)];
     for (const [tag, image] of Object.entries({ both, referrers, none })) it.registry.serve('app', tag, image);
@@ -169,10 +169,37 @@ describe('what a cache holds', () => {
     for (const data of signatureOf(referrers).blobs) {
       assert.equal((await askRegistryd(read, `/v2/app/blobs/${digestOf(data)}`, host)).status, 200);
     }
-    assert.equal(
-      (await askRegistryd(read, `/v2/app/manifests/${signatureTag(both).replace('.sig', '')}`, host)).status,
-      404,
+    const other = await askRegistryd(read, `/v2/app/manifests/${signatureTag(both).replace('.sig', '')}`, host);
+    assert.equal(other.digest, digestOf(index(both).manifest));
+  });
+
+  test('bundles that the registry itself lists, under the tag where a node looks without it', async () => {
+    await using it = await bench({ referrersPage: 10 });
+    const { host } = it.registry;
+    const image = twoPlatforms(30);
+    const bundles = [bundleFor(image, 'one'), bundleFor(image, 'two')];
+    const other = bundleFor(image, 'bill of materials', 'application/spdx+json');
+    it.registry.serve('app', 'v1', image);
+    for (const [index, one] of [...bundles, other].entries()) it.registry.serve('app', `referrer-${index}`, one);
+    const { images } = await it.create([`${host}/app:v1`]);
+    assert.deepEqual(
+      images.map(({ signed }) => signed),
+      [true],
     );
+    const read = reading(it.directory);
+    const ask = (path: string): Promise<RegistrydAnswer> => askRegistryd(read, `/v2/app/${path}`, host);
+    const listed = await ask(`manifests/${digestOf(image.manifest).replace(':', '-')}`);
+    assert.equal(listed.contentType, 'application/vnd.oci.image.index.v1+json');
+    const { manifests } = JSON.parse(Buffer.from(listed.body).toString());
+    assert.deepEqual(
+      manifests.map(({ digest }: { digest: string }) => digest),
+      bundles.map(({ manifest }) => digestOf(manifest)).sort(),
+    );
+    for (const { manifest, blobs } of bundles) {
+      assert.equal((await ask(`manifests/${digestOf(manifest)}`)).status, 200);
+      for (const data of blobs) assert.equal((await ask(`blobs/${digestOf(data)}`)).status, 200);
+    }
+    assert.equal((await ask(`manifests/${digestOf(other.manifest)}`)).status, 404);
   });
 
   test('without signatures nobody asks for them', async () => {

@@ -47,6 +47,25 @@ export function signatureOf(image: TestImage): TestImage {
   return { mediaType: OCI_MANIFEST, manifest, children: [], blobs: [config, payload] };
 }
 
+/** What refers to an image by its subject: a Sigstore bundle, or another artifact. */
+export function bundleFor(
+  image: TestImage,
+  content: string,
+  artifactType = 'application/vnd.dev.sigstore.bundle.v0.3+json',
+): TestImage {
+  const [config, layer] = [new TextEncoder().encode('{}'), new TextEncoder().encode(content)];
+  const document = {
+    schemaVersion: 2,
+    mediaType: OCI_MANIFEST,
+    artifactType,
+    config: describe(config, 'application/vnd.oci.empty.v1+json'),
+    layers: [describe(layer, artifactType)],
+    subject: describe(image.manifest, image.mediaType),
+  };
+  const manifest = new TextEncoder().encode(JSON.stringify(document));
+  return { mediaType: OCI_MANIFEST, manifest, children: [], blobs: [config, layer] };
+}
+
 /** The tag of a signature. */
 export function signatureTag(image: TestImage): string {
   return `${digestOf(image.manifest).replace(':', '-')}.sig`;
