@@ -12,6 +12,7 @@ import { elideKernelArguments } from './elide.ts';
 import type { FlagValues } from './flags.ts';
 import { wantsImage } from './installer-output.ts';
 import type { Io } from './io.ts';
+import { checkLocked } from './locked.ts';
 import { writeOutput } from './output-file.ts';
 import { chooseStyle, type Progress, startProgress } from './progress.ts';
 
@@ -36,7 +37,9 @@ export async function runBuild(profileName: string, flags: FlagValues, io: Io): 
       onWarning,
     };
     // Digests are for the report: without one the names are asked for once, when the images are fetched.
-    const plan = await planBuild(workplace, request, { resolve: flags.switches.has('json') });
+    const resolve = flags.switches.has('json') || flags.switches.has('locked');
+    const plan = await planBuild(workplace, request, { resolve });
+    await checkLocked(profileName, flags, plan, io);
     for (const warning of [...warnings, ...plan.warnings]) progress.warn(warning);
     progress.note(buildSummary(plan));
     progress.note(`kernel command line: ${elideKernelArguments(plan.cmdline)}`);

@@ -2,6 +2,7 @@
 import { Argument, Command, CommanderError, Option } from 'commander';
 import { ImagerError } from '../errors.ts';
 import { addCache, type CacheFlags } from './cache-flags.ts';
+import { addDoctor, type DoctorFlags } from './doctor-flags.ts';
 import { FLAGS, type Flag, type FlagValues, GROUP_TITLES, RETIRED_FLAGS } from './flags.ts';
 import { addVerify, type VerifyFlags } from './verify-flags.ts';
 
@@ -34,8 +35,15 @@ export type Invocation =
       readonly json: boolean;
       readonly olderThan: number;
     }
-  | { readonly command: 'doctor'; readonly store: string | undefined; readonly json: boolean }
+  | { readonly command: 'doctor'; readonly flags: DoctorFlags }
   | { readonly command: 'verify'; readonly flags: VerifyFlags }
+  | {
+      readonly command: 'lock';
+      readonly profiles: readonly string[];
+      readonly flags: FlagValues;
+      /** Renews the file in place of printing. */
+      readonly update: boolean;
+    }
   | { readonly command: 'cache create'; readonly flags: CacheFlags }
   /** Everything is said already: help, version, a completion script. */
   | { readonly command: 'answered' };
@@ -103,9 +111,10 @@ function buildProgram(texts: Texts, found: Found): Command {
   addPlan(program, texts, found);
   addPxe(program, texts, found);
   addStore(program, found);
+  addLock(program, texts, found);
   addVerify(program, (flags) => found({ command: 'verify', flags }));
   addCache(program, (flags) => found({ command: 'cache create', flags }));
-  addDoctor(program, found);
+  addDoctor(program, (flags) => found({ command: 'doctor', flags }));
   // The real one is attached by `complete`; this entry makes the help list it without loading the library.
   if (texts.complete === undefined) {
     program.command('completion').description('print a completion script').argument('<shell>', 'bash, zsh or fish');
@@ -139,6 +148,15 @@ function addPlan(program: Command, texts: Texts, found: Found): void {
     });
 }
 
+function addLock(program: Command, texts: Texts, found: Found): void {
+  addProfileCommand(program.command('lock'), texts)
+    .description('pin what builds of profiles are made of, by digest; builds with --locked are held to it')
+    .option('--update', 'renew the lock file and show what changed')
+    .action((_profile, { update }: { readonly update?: boolean }, command: Command) => {
+      found({ command: 'lock', profiles: command.args, flags: flagsOf(command), update: update === true });
+    });
+}
+
 function addPxe(program: Command, texts: Texts, found: Found): void {
   const command = program.command('pxe').argument('[dir]', 'directory for the files; needed unless they are served');
   addProfileCommand(command, texts)
@@ -169,12 +187,6 @@ function addStore(program: Command, found: Found): void {
     .action(({ olderThan }: { readonly olderThan: number }, command: Command) => {
       found({ command: 'store prune', ...storeOptions(command), olderThan });
     });
-}
-
-function addDoctor(program: Command, found: Found): void {
-  addStoreOptions(program.command('doctor'))
-    .description('say what of this machine the tool can use')
-    .action((_options, command: Command) => found({ command: 'doctor', ...storeOptions(command) }));
 }
 
 function addStoreOptions(command: Command): Command {

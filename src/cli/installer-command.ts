@@ -12,6 +12,7 @@ import { elideKernelArguments } from './elide.ts';
 import type { FlagValues } from './flags.ts';
 import { checkInstallerOutput, type InstallerOutput, installerOutput } from './installer-output.ts';
 import type { Io } from './io.ts';
+import { checkLocked } from './locked.ts';
 import { TEMPORARY_SUFFIX } from './output-file.ts';
 import { chooseStyle, type Progress, startProgress } from './progress.ts';
 
@@ -21,6 +22,7 @@ interface Built {
 }
 
 interface Surroundings {
+  readonly profileName: string;
   readonly flags: FlagValues;
   readonly io: Io;
   readonly progress: Progress;
@@ -41,7 +43,7 @@ export async function runInstaller(profileName: string, flags: FlagValues, io: I
       requests.map(({ request }) => request.profile),
     );
     checkTerminal(requests[0]!.request.profile, output.local.kind === 'stdout' ? '-' : '', flags, io);
-    const surroundings = { flags, io, progress };
+    const surroundings = { profileName, flags, io, progress };
     const built: Built[] = [];
     for (const request of requests) built.push(await buildOne(request, surroundings));
     await deliver(built, output, surroundings);
@@ -52,9 +54,11 @@ export async function runInstaller(profileName: string, flags: FlagValues, io: I
 }
 
 async function buildOne({ request, warnings }: BuildRequest, surroundings: Surroundings): Promise<Built> {
-  const { flags, progress } = surroundings;
+  const { profileName, flags, io, progress } = surroundings;
   const workplace = await workplaceWith(surroundings);
-  const plan = await planBuild(workplace, request, { resolve: flags.switches.has('json') });
+  const resolve = flags.switches.has('json') || flags.switches.has('locked');
+  const plan = await planBuild(workplace, request, { resolve });
+  await checkLocked(profileName, flags, plan, io);
   for (const warning of [...warnings, ...plan.warnings]) progress.warn(warning);
   progress.note(buildSummary(plan));
   progress.note(`kernel command line: ${elideKernelArguments(plan.cmdline)}`);

@@ -43,10 +43,12 @@ async function runInvocation(invocation: Invocation, io: Io): Promise<number> {
       return (await import('./store-command.ts')).runStore(invocation, io);
     case 'cache create':
       return (await import('./cache-command.ts')).runCache(invocation.flags, io);
+    case 'lock':
+      return (await import('./lock-command.ts')).runLock(invocation, io);
     case 'verify':
       return (await import('./verify-command.ts')).runVerify(invocation.flags, io);
     case 'doctor':
-      return (await import('./doctor.ts')).runDoctor(invocation, io);
+      return (await import('./doctor.ts')).runDoctor(invocation.flags, io);
   }
 }
 

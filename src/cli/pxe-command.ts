@@ -8,6 +8,7 @@ import type { Invocation } from './command-line.ts';
 import { elideKernelArguments } from './elide.ts';
 import type { FlagValues } from './flags.ts';
 import type { Io } from './io.ts';
+import { checkLocked } from './locked.ts';
 import { writeOutput } from './output-file.ts';
 import { chooseStyle, type Progress, startProgress } from './progress.ts';
 import { parseListenAddress, startPxeServer } from './pxe-server.ts';
@@ -38,6 +39,7 @@ export async function runPxe(invocation: PxeInvocation, io: Io): Promise<number>
       onWarning: progress.warn,
     };
     const plan = await planPxe(workplace, request, base);
+    await checkLocked(profile, flags, { ...plan.parts[0]!.plan, inputs: plan.inputs }, io);
     for (const warning of [...warnings, ...plan.warnings]) progress.warn(warning);
     progress.note(`kernel command line: ${elideKernelArguments(plan.cmdline)}`);
     const files = await buildPxe(workplace, plan);
