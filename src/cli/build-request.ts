@@ -13,7 +13,7 @@ import { type FinalProfile, finaliseProfile, resolveProfile } from '../profiles/
 import { parseTalosVersion } from '../profiles/talos-version.ts';
 import { FLAGS, type FlagValues } from './flags.ts';
 import type { Io } from './io.ts';
-import { type MetaOrigin, parseMetaFlags, profileFromFlags, readMetaValues } from './profile-from-flags.ts';
+import { type MetaOrigin, parseMetaFlags, profileFromFlags, readMetaValues, SMALLEST } from './profile-from-flags.ts';
 import { readText } from './text-input.ts';
 import { trustOf } from './trust-flags.ts';
 
@@ -46,7 +46,9 @@ export async function readBuildRequest(profileName: string, flags: FlagValues, i
   const compression = profileName === '-' ? undefined : flags.text.get('compression');
   const { level } = compression === undefined ? {} : parseCompression(compression);
   const given = profileName === '-' ? await givenOnStdin(flags, io) : await givenByFlags(profileName, flags, io);
-  const profile = await finalise(given, flags, io);
+  const finalised = await finalise(given, flags, io);
+  const isSmallest = profileName !== '-' && flags.text.get('image-disk-size') === SMALLEST;
+  const profile = isSmallest ? (await import('../pipeline/disk-plan.ts')).withSmallestDisk(finalised) : finalised;
   return {
     request: {
       ...options,

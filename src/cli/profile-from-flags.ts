@@ -99,12 +99,16 @@ export async function profileFromFlags(
   };
 }
 
+/** A value of `--image-disk-size`. */
+export const SMALLEST = 'min';
+
 function imageOptions(enrolment: Enrolment | undefined, diskSize: string | undefined): { imageOptions?: object } {
   if (enrolment === undefined && diskSize === undefined) return {};
   return {
     imageOptions: {
       ...(enrolment === undefined ? {} : { sdBootEnrollKeys: enrolment }),
-      ...(diskSize === undefined ? {} : { diskSize: parseSize(diskSize) }),
+      // Decided once the partitions are known.
+      ...(diskSize === undefined || diskSize === SMALLEST ? {} : { diskSize: parseSize(diskSize) }),
     },
   };
 }
@@ -209,7 +213,7 @@ export function parseSize(text: string): number {
   const match = /^\s*(\d{1,15}(?:\.\d{1,6})?)\s*([a-zA-Z]*)\s*$/.exec(text);
   const unit = SIZE_UNITS[match?.[2]?.toLowerCase() ?? 'none'];
   const size = match === null || unit === undefined ? Number.NaN : Math.floor(Number(match[1]) * unit);
-  if (!Number.isSafeInteger(size)) throw invalid(`size "${text}": want a number with a unit, like 4GiB or 1500MB`);
+  if (!Number.isSafeInteger(size)) throw invalid(`size "${text}": want a number with a unit, like 4GiB or 1500MB, or min`);
   return size;
 }
 

@@ -68,6 +68,11 @@ export function layoutPartitions(
   return { geometry, partitions: new Map(sizes.map(({ name }, index) => [name, partitions[index]!])) };
 }
 
+/** Bytes of the smallest disk that has the partitions, without an image cache. */
+export function smallestDiskSize(bootloader: DiskBootloader, traits: PartitionTraits, options: DiskOptions): number {
+  return smallestDisk(partitionSizes(bootloader, traits, undefined), options);
+}
+
 /** What is left is for the one that takes it, not for it alone: others may come behind. Upstream gives it all and then has no room for them. */
 function withoutRest(sizes: readonly Size[], { firstUsable, lastUsable, sectorSize }: GptGeometry): Size[] {
   const usable = Math.floor(((lastUsable + 1) * sectorSize) / PARTITION_ALIGNMENT) * PARTITION_ALIGNMENT;

@@ -1,7 +1,9 @@
 /** What of a disk image is decided and checked before anything is fetched. */
+import { alignUp } from '../bytes/bytes.ts';
+import { MIB } from '../bytes/units.ts';
 import { type DiskBootloader, diskBootloader } from '../disk/bootloader.ts';
 import { diskMetaValues } from '../disk/meta-values.ts';
-import { layoutPartitions } from '../disk/partitions.ts';
+import { layoutPartitions, smallestDiskSize } from '../disk/partitions.ts';
 import type { DiskImageOptions } from '../disk/parts.ts';
 import { META_KEYS } from '../meta/key.ts';
 import { layoutMetaPartition } from '../meta/partition.ts';
@@ -27,6 +29,15 @@ export function checkDisk(profile: FinalProfile): string[] {
 export function diskDimensions(profile: FinalProfile): Required<Pick<DiskImageOptions, 'size' | 'sectorSize'>> {
   const { sectorSize } = diskChoice(profile);
   return { size: profile.output.imageOptions?.diskSize ?? 0, sectorSize };
+}
+
+/** The same with the smallest disk its partitions fit, in whole MiB, as hypervisors count. What is no disk stays as it is. */
+export function withSmallestDisk(profile: FinalProfile): FinalProfile {
+  const { output, traits } = profile;
+  if (output.kind !== 'image' || output.imageOptions === null) return profile;
+  const { sectorSize } = diskDimensions(profile);
+  const least = smallestDiskSize(diskBootloader(diskChoice(profile)), traits, { sectorSize });
+  return { ...profile, output: { ...output, imageOptions: { ...output.imageOptions, diskSize: alignUp(least, MIB) } } };
 }
 
 function sectorWarnings(bootloader: DiskBootloader, sectorSize: number): string[] {

@@ -183,7 +183,7 @@ describe('refused', () => {
     [['iso', '--arch', 'x86_64'], 2, /arch "x86_64": want amd64 or arm64\n {2}hint: did you mean amd64\?/],
     [['iso', '--platform', 'metl'], 2, /platform "metl": want one of .*\n {2}hint: did you mean metal\?/],
     [['iso', '--output-kind', 'floppy'], 2, /flag --output-kind "floppy": want iso, image,/],
-    [['iso', '--image-disk-size', 'large'], 2, /size "large": want a number with a unit/],
+    [['iso', '--image-disk-size', 'large'], 2, /size "large": want a number with a unit, .* or min/],
     [['iso', '--mirror', 'ghcr.io'], 2, /mirror "ghcr\.io": want host=endpoint/],
     [['iso', '--imager-image', 'Bad Reference'], 2, /image reference "Bad Reference"/],
     [['iso', '--imager-image', 'oci:'], 2, /imager image "oci:": want a path after oci:/],

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { type Bytes, ofMemory, slice } from '../../src/bytes/bytes.ts';
 import { equals, read, readText } from '../../src/bytes/read.ts';
+import { MIB } from '../../src/bytes/units.ts';
 import type { ErrorCode } from '../../src/errors.ts';
 import { decodeFat } from '../../src/formats/fat/decode.ts';
 import { decodeGpt, partitionRange } from '../../src/formats/gpt/decode.ts';
@@ -13,6 +14,7 @@ import { readPe, sectionContent } from '../../src/formats/pe/image.ts';
 import { decodeXfs } from '../../src/formats/xfs/decode.ts';
 import { decodeMetaPartition } from '../../src/meta/partition.ts';
 import { build } from '../../src/pipeline/build.ts';
+import { checkDisk, withSmallestDisk } from '../../src/pipeline/disk-plan.ts';
 import { type Plan, planBuild } from '../../src/pipeline/plan.ts';
 import type { Workplace } from '../../src/pipeline/workplace.ts';
 import type { GivenProfile } from '../../src/profiles/profile.ts';
@@ -72,6 +74,25 @@ describe('planning', () => {
       await assert.rejects(planned(given), { code, message });
     });
   }
+
+  test('the smallest disk is one MiB larger than one that is too small', async () => {
+    for (const [bootloader, diskSectorSize] of [
+      ['dual-boot', 512],
+      ['sd-boot', 4096],
+    ] as const) {
+      const { profile } = testRequest(raw({}, { bootloader, diskSectorSize }));
+      const smallest = withSmallestDisk(profile);
+      const { diskSize } = smallest.output.imageOptions!;
+      assert.equal(diskSize % MIB, 0);
+      checkDisk(smallest);
+      const smaller = { ...smallest.output.imageOptions!, diskSize: diskSize - MIB };
+      assert.throws(() => checkDisk({ ...smallest, output: { ...smallest.output, imageOptions: smaller } }), {
+        code: 'install',
+      });
+    }
+    const { profile } = testRequest({ baseProfileName: 'iso' });
+    assert.equal(withSmallestDisk(profile), profile);
+  });
 
   test('says what only UEFI starts, and what is replaced', async () => {
     const { warnings } = await planned(raw(meta(17, 'mine'), { diskSectorSize: 4096 }));
