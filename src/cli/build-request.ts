@@ -1,6 +1,5 @@
 /** What a command line asks for: its flags, the files they name and standard input, read into one request. */
 import { ImagerError } from '../errors.ts';
-import { parseMirrors } from '../oci/registry/mirrors.ts';
 import { parseAssetSource } from '../pipeline/asset-source.ts';
 import { parseCompression } from '../pipeline/compression.ts';
 import { parseEpoch } from '../pipeline/epoch.ts';
@@ -15,6 +14,7 @@ import { FLAGS, type FlagValues } from './flags.ts';
 import type { Io } from './io.ts';
 import { type MetaOrigin, parseMetaFlags, profileFromFlags, readMetaValues, SMALLEST } from './profile-from-flags.ts';
 import { readText } from './text-input.ts';
+import { transportOf } from './transport-flags.ts';
 import { trustOf } from './trust-flags.ts';
 
 /** A profile document is a page or two; embedded machine configuration may be inside. */
@@ -109,14 +109,19 @@ function versionWarnings({ version }: FinalProfile): string[] {
 
 /** Where and how the inputs of a build are reached, and whose they may be. Throws `invalid-input` for mirrors and policies, `io`. */
 export async function workplaceOf(flags: FlagValues, { platform, signal }: Io): Promise<Workplace> {
+  const hostsDir = flags.text.get('hosts-dir');
   return {
     platform,
     store: flags.text.get('store') ?? defaultStoreDirectory(platform),
-    transport: {
-      mirrors: parseMirrors(flags.lists.get('mirror') ?? []),
-      insecure: flags.switches.has('insecure'),
-      offline: flags.switches.has('offline'),
-    },
+    transport: await transportOf(
+      {
+        mirror: flags.lists.get('mirror') ?? [],
+        ...(hostsDir === undefined ? {} : { hostsDir }),
+        insecure: flags.switches.has('insecure'),
+        offline: flags.switches.has('offline'),
+      },
+      platform,
+    ),
     trust: await trustOf(flags, platform),
     signal,
   };

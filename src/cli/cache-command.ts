@@ -1,6 +1,5 @@
 /** `imager cache create`: references from arguments, files and standard input, and the result told. */
 import { ImagerError } from '../errors.ts';
-import { parseMirrors } from '../oci/registry/mirrors.ts';
 import { parseAssetSource } from '../pipeline/asset-source.ts';
 import { parseEpoch } from '../pipeline/epoch.ts';
 import { type CacheTarget, type CreatedImageCache, createImageCache } from '../pipeline/image-cache-create.ts';
@@ -10,6 +9,7 @@ import type { CacheFlags } from './cache-flags.ts';
 import type { Io } from './io.ts';
 import { chooseStyle, formatBytes, startProgress } from './progress.ts';
 import { decodeText, readText } from './text-input.ts';
+import { transportOf } from './transport-flags.ts';
 
 /** Of a list of references: some ten thousand of them. */
 const LIST_LIMIT = 1 << 20;
@@ -21,7 +21,7 @@ export async function runCache(flags: CacheFlags, io: Io): Promise<number> {
   const architectures = parseArchitectures(flags.arch ?? io.platform.architecture);
   const epoch = parseEpoch(io.platform.environment.SOURCE_DATE_EPOCH);
   const { signatures } = flags;
-  const workplace = workplaceOf(flags, io);
+  const workplace = await workplaceOf(flags, io);
   const references = await readReferences(flags.images, io);
   const progress = await startProgress(chooseStyle(flags.progress, flags.quiet === true, io.stderr), io);
   try {
@@ -50,8 +50,8 @@ function parseArchitectures(text: string): Architecture[] {
   throw new ImagerError('usage', `flag --arch "${text}": want amd64, arm64 or amd64,arm64`);
 }
 
-function workplaceOf({ mirror = [], insecure = false }: CacheFlags, { platform, signal }: Io): Workplace {
-  const transport = { mirrors: parseMirrors(mirror), insecure };
+async function workplaceOf(flags: CacheFlags, { platform, signal }: Io): Promise<Workplace> {
+  const transport = await transportOf(flags, platform);
   return { platform, store: defaultStoreDirectory(platform), transport, signal };
 }
 

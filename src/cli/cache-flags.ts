@@ -1,17 +1,16 @@
 /** `imager cache create`: its arguments and flags. */
 import { type Command, Option } from 'commander';
 import { ImagerError } from '../errors.ts';
+import { addTransportOptions, type TransportFlags } from './transport-flags.ts';
 
 /** As given; absent where it was not. */
-export interface CacheFlags {
+export interface CacheFlags extends TransportFlags {
   /** References, `@FILE` and `-`. */
   readonly images: readonly string[];
   /** `DIR` or `oci:DIR[:NAME]`. */
   readonly target: string;
   readonly arch?: string;
   readonly signatures: boolean;
-  readonly mirror?: readonly string[];
-  readonly insecure?: boolean;
   readonly json?: boolean;
   readonly quiet?: boolean;
   readonly progress?: string;
@@ -32,8 +31,7 @@ export function addCache(program: Command, found: (flags: CacheFlags) => void): 
   cache.allowExcessArguments(true).action((_options, { args: [name] }: Command) => {
     throw new ImagerError('usage', `cache${name === undefined ? '' : ` ${name}`}: want create`);
   });
-  cache
-    .command('create')
+  addTransportOptions(cache.command('create'))
     .description('fetch images into a cache, or go on with one')
     .usage('[options] <image...> <dir>')
     // One argument to commander, which lets only the last take several words.
@@ -43,11 +41,6 @@ export function addCache(program: Command, found: (flags: CacheFlags) => void): 
     )
     .option('--arch <ARCH>', 'amd64, arm64, or amd64,arm64 for both (default: of this machine)')
     .option('--no-signatures', 'leave out what cosign has signed of the images')
-    .option('--mirror <HOST=ENDPOINT>', 'ask ENDPOINT for HOST; repeatable', (one: string, before: string[] = []) => [
-      ...before,
-      one,
-    ])
-    .option('--insecure', 'do not check TLS certificates, allow plain HTTP')
     .option('--json', 'print what is in the cache as JSON')
     .option('-q, --quiet', 'no progress, only errors')
     .addOption(

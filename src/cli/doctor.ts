@@ -3,8 +3,10 @@ import process from 'node:process';
 import { ImagerError } from '../errors.ts';
 import { defaultStoreDirectory } from '../pipeline/workplace.ts';
 import type { Platform } from '../platform/types.ts';
+import type { DoctorFlags } from './doctor-flags.ts';
 import type { Io } from './io.ts';
 import { formatBytes } from './progress.ts';
+import { transportOf } from './transport-flags.ts';
 
 export interface Finding {
   readonly subject: string;
@@ -93,12 +95,25 @@ export function formatFindings(findings: readonly Finding[]): string {
     .join('');
 }
 
-/** Exit 6 when something local is bad. */
-export async function runDoctor(
-  options: { readonly store: string | undefined; readonly json: boolean },
-  io: Io,
-): Promise<number> {
-  const findings = await examine(io.platform, options.store ?? defaultStoreDirectory(io.platform));
-  io.stdout.write(options.json ? `${JSON.stringify(findings, null, 2)}\n` : formatFindings(findings));
-  return findings.some(({ state }) => state === 'bad') ? 6 : 0;
+/** Exit 6 when something local is bad, 5 when the image cannot be had. */
+export async function runDoctor(flags: DoctorFlags, io: Io): Promise<number> {
+  const { platform, signal } = io;
+  const local = await examine(platform, flags.store ?? defaultStoreDirectory(platform));
+  const remote = flags.image === undefined ? [] : await findingsOfImage(flags.image, flags, platform, signal);
+  const findings = [...local, ...remote];
+  io.stdout.write(flags.json === true ? `${JSON.stringify(findings, null, 2)}\n` : formatFindings(findings));
+  const hasBad = (list: readonly Finding[]): boolean => list.some(({ state }) => state === 'bad');
+  if (hasBad(local)) return 6;
+  return hasBad(remote) ? 5 : 0;
+}
+
+async function findingsOfImage(
+  image: string,
+  flags: DoctorFlags,
+  platform: Platform,
+  signal: AbortSignal,
+): Promise<Finding[]> {
+  const transport = await transportOf(flags, platform);
+  const { examineImage } = await import('./doctor-image.ts');
+  return examineImage(platform, image, transport, signal);
 }

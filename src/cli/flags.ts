@@ -57,7 +57,13 @@ export const FLAGS: readonly Flag[] = [
   profileFlag('image', 'platform', 'text', 'NAME', "platform, in place of the profile's"),
   profileFlag('image', 'output-kind', 'text', 'KIND', "what to build, in place of the profile's", OUTPUT_KINDS),
   toolFlag('image', 'talos-version', 'text', 'VERSION', 'Talos version to build for'),
-  profileFlag('image', 'image-disk-size', 'text', 'SIZE', 'disk size, like 4GiB or 1500MiB; min: as small as it can be'),
+  profileFlag(
+    'image',
+    'image-disk-size',
+    'text',
+    'SIZE',
+    'disk size, like 4GiB or 1500MiB; min: as small as it can be',
+  ),
 
   profileFlag('customisation', 'extra-kernel-arg', 'list', 'ARG', 'kernel argument to add; -ARG removes one'),
   profileFlag('customisation', 'meta', 'list', 'KEY=VALUE', 'META value; KEY=@FILE reads a file, KEY=- standard input'),
@@ -92,6 +98,13 @@ export const FLAGS: readonly Flag[] = [
   ),
   toolFlag('inputs', 'insecure', 'switch', '', 'registries: do not check TLS certificates, allow plain HTTP'),
   toolFlag('inputs', 'mirror', 'list', 'HOST=ENDPOINT', 'registry mirror, tried in order before the registry itself'),
+  toolFlag(
+    'inputs',
+    'hosts-dir',
+    'text',
+    'DIR',
+    "mirrors and certificates of registries, as in containerd's hosts.toml files",
+  ),
   toolFlag('inputs', 'store', 'text', 'DIR', 'where pulled content is kept (default: $XDG_CACHE_HOME/bootwright)'),
   toolFlag('inputs', 'offline', 'switch', '', 'use only what the store has'),
 
@@ -108,6 +121,8 @@ export const FLAGS: readonly Flag[] = [
     'PATTERN',
     'images that need no signature, like registry.example/*',
   ),
+  toolFlag('verification', 'locked', 'switch', '', 'refuse inputs other than those imager lock has pinned'),
+  toolFlag('verification', 'lock-file', 'text', 'FILE', 'the lock (default: imager.lock)'),
   toolFlag('verification', 'trusted-root', 'text', 'FILE', 'sigstore trusted root in JSON (default: the public one)'),
 
   toolFlag(

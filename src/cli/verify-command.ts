@@ -4,7 +4,6 @@ import { exitCodeOf, ImagerError, invalid } from '../errors.ts';
 import type { ImageSource } from '../oci/image-source.ts';
 import { openLayout } from '../oci/local/layout.ts';
 import { formatReference, identifierOf, parseReference } from '../oci/reference.ts';
-import { parseMirrors } from '../oci/registry/mirrors.ts';
 import { registrySource } from '../oci/registry/registry.ts';
 import { signatureSource } from '../oci/signature-source.ts';
 import { parseAssetSource } from '../pipeline/asset-source.ts';
@@ -14,6 +13,7 @@ import { nameForRules, rulingFor } from '../trust/rules.ts';
 import { EMPTY_ROOT, parseTrustedRoot, TRUSTED_ROOT_LIMIT, type TrustedRoot } from '../trust/trusted-root.ts';
 import { type VerificationReport, verifyImage } from '../trust/verify.ts';
 import type { Io } from './io.ts';
+import { transportOf } from './transport-flags.ts';
 import type { VerifyFlags } from './verify-flags.ts';
 
 /** A PEM public key is far smaller. */
@@ -84,10 +84,8 @@ async function locate(flags: VerifyFlags, io: Io): Promise<Located> {
     });
   }
   const reference = parseReference(image);
-  const source = registrySource(io.platform, reference, {
-    mirrors: parseMirrors(flags.mirror ?? []),
-    insecure: flags.insecure === true,
-  });
+  const { mirrors = {}, insecure = false } = await transportOf(flags, io.platform);
+  const source = registrySource(io.platform, reference, { mirrors, insecure });
   return { source, digest: (await source.manifest(identifierOf(reference), io.signal)).digest };
 }
 

@@ -2,9 +2,10 @@
 import { type Command, Option } from 'commander';
 import { ImagerError } from '../errors.ts';
 import type { Requirement, SignatureHash } from '../trust/policy.ts';
+import { addTransportOptions, type TransportFlags } from './transport-flags.ts';
 
 /** As given; absent where it was not. */
-export interface VerifyFlags {
+export interface VerifyFlags extends TransportFlags {
   /** A reference, or the digest of an image. */
   readonly image: string;
   /** `oci:DIR`. */
@@ -22,8 +23,6 @@ export interface VerifyFlags {
   readonly tlog?: Requirement;
   readonly timestamp?: Requirement;
   readonly sct?: Requirement;
-  readonly insecure?: boolean;
-  readonly mirror?: readonly string[];
   readonly json?: boolean;
 }
 
@@ -40,8 +39,7 @@ Exit status: 0 a signature satisfies what was asked for, 5 none does or they can
 export function addVerify(program: Command, found: (flags: VerifyFlags) => void): void {
   const requirement = (name: string, what: string): Option =>
     new Option(`--${name} <MODE>`, what).choices(['require', 'ignore']);
-  program
-    .command('verify')
+  addTransportOptions(program.command('verify'))
     .description('judge the signatures of an image, without building')
     .argument('<image>', 'a reference, or with --from a digest')
     .option('--from <SOURCE>', 'take signatures from oci:DIR and contact nothing')
@@ -64,11 +62,6 @@ export function addVerify(program: Command, found: (flags: VerifyFlags) => void)
     .addOption(requirement('tlog', 'entry of a transparency log (default: require; ignore with a key)'))
     .addOption(requirement('timestamp', 'RFC 3161 timestamp (default: ignore)'))
     .addOption(requirement('sct', 'proof that the certificate was published (default: require)'))
-    .option('--mirror <HOST=ENDPOINT>', 'ask ENDPOINT for HOST; repeatable', (one: string, before: string[] = []) => [
-      ...before,
-      one,
-    ])
-    .option('--insecure', 'do not check TLS certificates, allow plain HTTP')
     .option('--json', 'print JSON')
     .addHelpText('after', EXAMPLES)
     .action((image: string, _options: unknown, command: Command) => {

@@ -93,7 +93,11 @@ test('store, doctor', async () => {
   assert.deepEqual(await parse('store', 'ls', '--json'), { command: 'store ls', store: undefined, json: true });
   const prune = { command: 'store prune', store: '/s', json: false, olderThan: 7200 };
   assert.deepEqual(await parse('store', 'prune', '--older-than', '2h', '--store', '/s'), prune);
-  assert.deepEqual(await parse('doctor'), { command: 'doctor', store: undefined, json: false });
+  assert.deepEqual(await parse('doctor'), { command: 'doctor', flags: {} });
+  assert.deepEqual(await parse('doctor', 'a/b:v1', '--mirror', 'docker.io=m', '--hosts-dir', '/d', '--offline'), {
+    command: 'doctor',
+    flags: { image: 'a/b:v1', mirror: ['docker.io=m'], hostsDir: '/d', offline: true },
+  });
 });
 
 const USAGE_ERRORS: readonly (readonly [readonly string[], RegExp])[] = [
