@@ -213,7 +213,8 @@ export function parseSize(text: string): number {
   const match = /^\s*(\d{1,15}(?:\.\d{1,6})?)\s*([a-zA-Z]*)\s*$/.exec(text);
   const unit = SIZE_UNITS[match?.[2]?.toLowerCase() ?? 'none'];
   const size = match === null || unit === undefined ? Number.NaN : Math.floor(Number(match[1]) * unit);
-  if (!Number.isSafeInteger(size)) throw invalid(`size "${text}": want a number with a unit, like 4GiB or 1500MB, or min`);
+  if (!Number.isSafeInteger(size))
+    throw invalid(`size "${text}": want a number with a unit, like 4GiB or 1500MB, or min`);
   return size;
 }
 
