@@ -30,7 +30,7 @@ test('every command that asks registries takes a directory of hosts', async () =
   for (const args of [
     ['iso'],
     ['plan', 'iso', '--no-resolve'],
-    ['verify', 'ghcr.io/a/b:v1'],
+    ['verify', 'ghcr.io/a/b:v1', '--verify-identity', 'a@b.example', '--verify-issuer', 'https://b.example'],
     ['cache', 'create', 'ghcr.io/a/b:v1', space.path('cache')],
     ['doctor', 'ghcr.io/a/b:v1', '--store', space.path('store')],
   ]) {
