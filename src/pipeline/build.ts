@@ -54,7 +54,7 @@ export async function acquireInput(workplace: Workplace, request: PlanRequest, p
   const pinned = pinnedBy(plan);
   const assets = await acquireAssets(workplace, request, pinned);
   const base = await baseInstallerOf(workplace, request, pinned);
-  const cache = await cacheOf(workplace, request, pinned);
+  const cache = await cacheOf(workplace, request, plan, pinned);
   return { workplace, profile, epoch, cmdline: plan.cmdline, assets, ...base, ...cache };
 }
 
@@ -95,12 +95,15 @@ async function baseInstallerOf(
 async function cacheOf(
   workplace: Workplace,
   { profile }: PlanRequest,
+  plan: Plan,
   pinned: PinnedInputs,
 ): Promise<Pick<BuildInput, 'imageCache'>> {
   const source = imageCacheSource(profile);
   if (source === undefined) return {};
   const { acquireImageCache } = await import('./image-cache.ts');
-  const { tree } = await acquireImageCache(workplace, source, profile.arch, pinned.get('image-cache'));
+  const { tree, warnings } = await acquireImageCache(workplace, source, profile.arch, pinned.get('image-cache'));
+  // A plan that saw the cache has them.
+  if (plan.imageCache === undefined) for (const one of warnings) workplace.onWarning?.(`image cache: ${one}`);
   return { imageCache: tree };
 }
 

@@ -177,6 +177,19 @@ describe('planning', () => {
   });
 });
 
+test('what is odd about a cache is said once, by the plan that saw it or by the build', async () => {
+  for (const resolve of [true, false]) {
+    const said: string[] = [];
+    await using workplace = await testWorkplace({ onWarning: (text) => said.push(text) });
+    const imageCache = await forms['a directory']!(workplace.directory, { ...FILES, 'blob/odd': 'x' });
+    const request = await requestWith(workplace, imageCache);
+    const plan = await planBuild(workplace, request, { resolve });
+    await build(workplace, request, plan);
+    const all = [...plan.warnings, ...said].filter((text) => text.includes('blob/odd'));
+    assert.deepEqual(all, ['image cache: blob/odd is named for no digest: no node asks for it']);
+  }
+});
+
 describe('refusals', () => {
   const cases: readonly (readonly [string, (directory: string) => Promise<CacheAsset>, ImagerError['code'], RegExp])[] =
     [
