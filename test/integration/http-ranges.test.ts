@@ -144,7 +144,12 @@ for (const [name, { profile, ranges, atLeast }] of Object.entries(CASES)) {
     };
 
     /** Status and headers of a part, and its bytes against the file's. */
-    const checkPart = async (range: string, start: number, end: number, more: Readonly<Record<string, string>> = {}): Promise<void> => {
+    const checkPart = async (
+      range: string,
+      start: number,
+      end: number,
+      more: Readonly<Record<string, string>> = {},
+    ): Promise<void> => {
       const response = await fetch(served.url, { headers: { ...more, range } });
       assert.equal(response.status, 206, range);
       assert.equal(response.headers.get('content-range'), `bytes ${start}-${end - 1}/${size}`);
