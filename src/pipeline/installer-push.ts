@@ -20,6 +20,7 @@ export async function pushInstaller(
   }
   const images = artifacts.map(({ image }) => image);
   return pushImages(platform, target, images, {
+    mirrors: transport.mirrors ?? {},
     insecure: transport.insecure === true,
     ...(signal === undefined ? {} : { signal }),
     ...(onProgress === undefined ? {} : { onProgress }),

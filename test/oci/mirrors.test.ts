@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { DOCKER_HUB, parseReference } from '../../src/oci/reference.ts';
-import { endpointsOf, hostsOf, type Mirrors, parseMirrors } from '../../src/oci/registry/mirrors.ts';
+import { endpointsOf, hostsOf, type Mirrors, parseMirrors, registryItself } from '../../src/oci/registry/mirrors.ts';
 import { vectorLines } from '../support/vectors.ts';
 
 interface Judged {
@@ -47,6 +47,20 @@ describe('endpoints as a Talos node asks them', () => {
       }
     });
   }
+});
+
+test('the registry itself is what its entry makes of it, whatever mirrors it has', () => {
+  const settings = { skipVerify: true };
+  const plain = { schemes: ['https'], host: 'r.example', path: '/v2', mirrorOf: undefined };
+  assert.deepEqual(registryItself('r.example'), plain);
+  assert.deepEqual(
+    registryItself('r.example', { '*': { endpoints: [{ url: 'https://m' }], skipFallback: true } }),
+    plain,
+  );
+  const named = { 'r.example': { endpoints: [{ url: 'https://m' }], self: settings } };
+  assert.deepEqual(registryItself('r.example', named), { ...plain, settings });
+  const served = { 'r.example': { endpoints: [{ url: 'http://r.example', ...settings }], skipFallback: true } };
+  assert.deepEqual(registryItself('r.example', served), { ...plain, schemes: ['http'], settings });
 });
 
 describe('parseMirrors', () => {

@@ -98,6 +98,12 @@ export function endpointsOf(registry: string, mirrors: Mirrors = {}, insecure = 
   return [...endpoints, { ...itself, ...settingsMember(mirror?.self ?? {}) }];
 }
 
+/** The registry itself, as it is spoken to: mirrors have no part in pushes, but certificates and headers do. */
+export function registryItself(registry: string, mirrors: Mirrors = {}, insecure = false): Endpoint {
+  const itself = endpointsOf(registry, mirrors, insecure).find(({ mirrorOf }) => mirrorOf === undefined);
+  return itself ?? endpointsOf(registry, {}, insecure)[0]!;
+}
+
 function settingsMember(settings: EndpointSettings): { readonly settings?: EndpointSettings } {
   return Object.keys(settings).length === 0 ? {} : { settings };
 }

@@ -1,6 +1,6 @@
 /** Conversations with the registry that is pushed to. */
 import type { Platform } from '../../platform/types.ts';
-import { endpointsOf } from './mirrors.ts';
+import { registryItself } from './mirrors.ts';
 import { withPushAdvice } from './push-error.ts';
 import type { PushTarget } from './push-target.ts';
 import { type RegistryOptions, sessionOptionsOf } from './registry.ts';
@@ -17,10 +17,10 @@ export interface PushSessions {
 export async function openPushSessions(
   platform: Platform,
   { registry, repository }: PushTarget,
-  options: Omit<RegistryOptions, 'mirrors' | 'report'> & { readonly signal?: AbortSignal },
+  options: Omit<RegistryOptions, 'report'> & { readonly signal?: AbortSignal },
 ): Promise<PushSessions> {
   const sessionOptions = sessionOptionsOf(platform, options);
-  const endpoint = endpointsOf(registry, {}, options.insecure)[0]!;
+  const endpoint = registryItself(registry, options.mirrors, options.insecure);
   const connection = await ping(platform, endpoint, sessionOptions, options.signal);
   const scope = `repository:${repository}:pull,push`;
   return {

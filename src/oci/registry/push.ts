@@ -14,7 +14,7 @@ import type { PushTarget } from './push-target.ts';
 import type { RegistryOptions } from './registry.ts';
 import { stopIfAborted } from './transport.ts';
 
-export interface PushOptions extends Omit<RegistryOptions, 'mirrors' | 'report'> {
+export interface PushOptions extends Omit<RegistryOptions, 'report'> {
   readonly signal?: AbortSignal;
   /** Blobs on their way at once; 4 unless told. */
   readonly concurrency?: number;
