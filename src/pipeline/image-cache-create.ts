@@ -1,5 +1,5 @@
 /** `imager cache create`: from references to a cache in a directory or an OCI layout. */
-import { invalid } from '../errors.ts';
+import { ImagerError, invalid } from '../errors.ts';
 import { type CachedImage, collectImages } from '../imagecache/collect.ts';
 import { checkCacheDirectory, readCacheDirectory } from '../imagecache/directory.ts';
 import { cacheImage, cacheLayer } from '../imagecache/layer.ts';
@@ -42,12 +42,15 @@ export interface CreatedImageCache {
 
 /**
  * Resolves, fetches and verifies. What was fetched stays when it is stopped, even by a kill, and the next run goes on with it. Throws as `collectImages` and
- * `writeCache` do; `invalid-input` for a layout's directory that has something else in it.
+ * `writeCache` do; `dependency` offline; `invalid-input` for a directory that has something else in it.
  */
 export async function createImageCache(workplace: Workplace, request: ImageCacheRequest): Promise<CreatedImageCache> {
   const { platform, transport, signal, onProgress } = workplace;
   const { references, architectures, target, signatures, epoch } = request;
   checkEpoch(epoch);
+  if (transport.offline === true) {
+    throw new ImagerError('dependency', 'image cache: images come from registries, and offline none may be asked');
+  }
   const directory = target.kind === 'directory' ? target.directory : stagingOf(target.directory);
   if (target.kind === 'layout') await checkLayoutDirectory(platform.files, target.directory);
   await checkCacheDirectory(platform.files, directory);
