@@ -5,10 +5,21 @@
 import { nearName, type Problem, quoted } from '../yaml/diagnostic.ts';
 import type { ScalarNode, YamlNode } from '../yaml/document.ts';
 import { asBoolean, asInteger, asText, isNull, resolveScalar } from '../yaml/scalar.ts';
+import { nodeValue } from '../yaml/value.ts';
 import { formatAddress, formatPrefix, isMistake, parseAddress, parsePrefix } from './address.ts';
 import { formatDuration, parseDuration } from './duration.ts';
+import type {
+  EnumType,
+  Field,
+  FieldType,
+  FlagsType,
+  IntegerType,
+  ListType,
+  MapType,
+  ObjectType,
+  Reading,
+} from './field-types.ts';
 import { lenientHardwareAddress, parseHardwareAddress } from './hardware-address.ts';
-import type { EnumType, Field, FieldType, FlagsType, IntegerType, ObjectType } from './network-schema.ts';
 
 /** A value and where it stands. `value` is absent when the field is set but could not be read: then a problem says so. */
 export interface Located<Value = unknown> {
@@ -32,6 +43,8 @@ export interface DecodeOptions {
   readonly talosMinor?: number;
   /** Where nothing is lost by a key that nobody reads; an error unless told. */
   readonly unknownKeys?: Problem['severity'];
+  /** The reader refuses documents with keys it does not know: also those of later releases. */
+  readonly refusesUnknown?: true;
 }
 
 interface Decoder {
@@ -121,7 +134,13 @@ function fieldValue(decoder: Decoder, node: YamlNode, field: Field, path: string
     case 'object':
       return objectOf(decoder, node, type, path);
     case 'list':
-      return listOf(decoder, node, type.of, path);
+      return listOf(decoder, node, type, path);
+    case 'map':
+      return mapOf(decoder, node, type, path);
+    case 'texts':
+      return node.kind === 'sequence' ? listOf(decoder, node, TEXTS, path) : scalarOf(decoder, node, TEXT, path);
+    case 'free':
+      return freeOf(decoder, node, path);
     case 'string-map':
       return stringMapOf(decoder, node, path);
     default:
@@ -129,17 +148,54 @@ function fieldValue(decoder: Decoder, node: YamlNode, field: Field, path: string
   }
 }
 
-function listOf(decoder: Decoder, node: YamlNode, of: FieldType, path: string): Located {
+function listOf(decoder: Decoder, node: YamlNode, type: ListType, path: string): Located {
   if (node.kind !== 'sequence') {
     const hint = node.kind === 'mapping' ? `put "- " before the first key` : `write it as a list: "- ..." or [...]`;
     decoder.problems.push(problemOf({ node, path }, `${described(node)}: want a list`, { hint }));
     return { path, node };
   }
-  // A null item is dropped by the node, so it keeps its number and gives nothing.
-  const items = node.items.flatMap((item, index) =>
-    isNull(item) ? [] : [fieldValue(decoder, item, { type: of }, `${path}[${index}]`)],
-  );
+  // A dropped null item keeps its number.
+  const items = node.items.flatMap((item, index) => {
+    const inner = `${path}[${index}]`;
+    if (!isNull(item)) return [fieldValue(decoder, item, { type: type.of }, inner)];
+    return type.nulls === 'zero' ? [zeroValue(item, type.of, inner)] : [];
+  });
   return { path, node, value: items };
+}
+
+function mapOf(decoder: Decoder, node: YamlNode, type: MapType, path: string): Located {
+  if (node.kind !== 'mapping') {
+    decoder.problems.push(problemOf({ node, path }, `${described(node)}: want a mapping`));
+    return { path, node };
+  }
+  const value = new Map<string, Located>();
+  for (const entry of node.entries) {
+    const inner = `${path}.${entry.key.text}`;
+    if (!isNull(entry.value)) value.set(entry.key.text, fieldValue(decoder, entry.value, { type: type.of }, inner));
+    else if (type.nulls === 'zero') value.set(entry.key.text, zeroValue(entry.value, type.of, inner));
+    else value.set(entry.key.text, { path: inner, node: entry.value });
+  }
+  return { path, node, value };
+}
+
+/** What null stands for where it cannot be left out. */
+function zeroValue(node: YamlNode, type: FieldType, path: string): Located {
+  if (type.kind === 'object') {
+    const fields = new Map<string, Located>();
+    return { path, node, fields, value: fields } as LocatedObject;
+  }
+  if (type.kind === 'integer') return { path, node, value: 0n };
+  return { path, node, value: type.kind === 'boolean' ? false : '' };
+}
+
+/** Where nothing is known of the content, only what no reader takes is refused: tags that do not fit. */
+function freeOf(decoder: Decoder, node: YamlNode, path: string): Located {
+  if (node.kind !== 'mapping') {
+    decoder.problems.push(problemOf({ node, path }, `${described(node)}: want a mapping`));
+    return { path, node };
+  }
+  const value = nodeValue(node, (at, message) => decoder.problems.push(problemOf({ node: at, path }, message)));
+  return { path, node, value };
 }
 
 function stringMapOf(decoder: Decoder, node: YamlNode, path: string): Located {
@@ -158,6 +214,7 @@ function stringMapOf(decoder: Decoder, node: YamlNode, path: string): Located {
 }
 
 const TEXT: Field = { type: { kind: 'string' } };
+const TEXTS: ListType = { kind: 'list', of: TEXT.type, nulls: 'zero' };
 
 function scalarOf(decoder: Decoder, node: YamlNode, field: Field, path: string): Located {
   if (node.kind !== 'scalar') {
@@ -170,11 +227,6 @@ function scalarOf(decoder: Decoder, node: YamlNode, field: Field, path: string):
   decoder.problems.push(problemOf({ node, path }, `${value}: ${read.message}`, { hint: read.hint }));
   return read.meaning === undefined ? { path, node } : { path, node, value: read.meaning };
 }
-
-type Reading =
-  | { readonly value: unknown }
-  /** `meaning` is what upstream reads all the same, where only we refuse. */
-  | { readonly message: string; readonly hint?: string | undefined; readonly meaning?: unknown };
 
 function readScalar(node: ScalarNode, type: FieldType): Reading {
   if (resolveScalar(node).type === 'mismatch') return { message: `does not fit its tag ${node.tag}` };
@@ -194,6 +246,8 @@ function readScalar(node: ScalarNode, type: FieldType): Reading {
       return readNetworkValue(node.text, type.kind);
     case 'hardware-address':
       return readHardwareAddress(node.text);
+    case 'format':
+      return type.read(node);
     default:
       return readText(node);
   }
@@ -350,6 +404,10 @@ function wishOf(type: FieldType): string {
       return 'one text, names joined with ","';
     case 'enum':
       return enumWish(type);
+    case 'format':
+      return type.wish;
+    case 'texts':
+      return 'a text or a list of texts';
     default:
       return 'one text';
   }
@@ -362,7 +420,8 @@ function unknownKey(decoder: Decoder, key: ScalarNode, type: ObjectType, path: s
   const known = near === undefined ? `known here: ${listed(names)}` : `did you mean ${near}?`;
   const inner = path === '' ? key.text : `${path}.${key.text}`;
   const details = { hint: known, severity: decoder.options.unknownKeys };
-  decoder.problems.push(problemOf({ node: key, path: inner }, 'unknown key, Talos would ignore it', details));
+  const fate = decoder.options.refusesUnknown === true ? 'refuse the document' : 'ignore it';
+  decoder.problems.push(problemOf({ node: key, path: inner }, `unknown key, Talos would ${fate}`, details));
   return near;
 }
 
@@ -372,8 +431,9 @@ function isTooNew(decoder: Decoder, field: Field): boolean {
 }
 
 function tooNew(decoder: Decoder, key: ScalarNode, path: string, field: Field): void {
-  const message = `Talos before ${field.since} ignores this`;
-  decoder.problems.push(problemOf({ node: key, path }, message, { severity: 'warning' }));
+  const isRefused = decoder.options.refusesUnknown === true;
+  const message = `Talos before ${field.since} ${isRefused ? 'refuses' : 'ignores'} this`;
+  decoder.problems.push(problemOf({ node: key, path }, message, { severity: isRefused ? 'error' : 'warning' }));
 }
 
 /** `a, b and c`. */
@@ -390,6 +450,14 @@ function canonicalValue(located: Located, type: FieldType): CanonicalValue | und
       return canonicalObject(located as LocatedObject, type);
     case 'list':
       return (value as readonly Located[]).map((item) => canonicalValue(item, type.of) ?? '');
+    case 'texts':
+      return Array.isArray(value) ? (value as readonly Located[]).map((item) => String(item.value)) : String(value);
+    case 'free':
+      return value as CanonicalValue;
+    case 'map':
+      return Object.fromEntries(
+        [...(value as Map<string, Located>)].map(([name, item]) => [name, canonicalValue(item, type.of) ?? '']),
+      );
     case 'string-map':
       return Object.fromEntries([...(value as Map<string, Located>)].map(([name, text]) => [name, String(text.value)]));
     case 'duration':
@@ -418,8 +486,12 @@ function isZero(value: CanonicalValue, type: FieldType): boolean {
     case 'list':
       return (value as readonly CanonicalValue[]).length === 0;
     case 'object':
+    case 'map':
+    case 'free':
     case 'string-map':
       return Object.keys(value as object).length === 0;
+    case 'texts':
+      return (value as string | readonly string[]).length === 0;
     default:
       return value === '';
   }

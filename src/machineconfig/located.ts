@@ -48,3 +48,50 @@ export function addressOf(entry: LocatedObject, name: string): IpAddress | undef
 function isObject(located: Located): located is LocatedObject {
   return 'fields' in located && located.value !== undefined;
 }
+
+/** Whether the field has a value other than zero, `false` or nothing; an unreadable one has. */
+export function isSet(entry: LocatedObject | undefined, name: string): boolean {
+  const field = entry?.fields.get(name);
+  if (field === undefined) return false;
+  const { value } = field;
+  if (Array.isArray(value)) return value.length > 0;
+  if (value instanceof Map) return value.size > 0;
+  if (typeof value === 'object' && value !== null) return Object.keys(value).length > 0;
+  return value !== '' && value !== 0n && value !== false;
+}
+
+export function integerOf(entry: LocatedObject | undefined, name: string): bigint | undefined {
+  const value = entry?.fields.get(name)?.value;
+  return typeof value === 'bigint' ? value : undefined;
+}
+
+export function booleanOf(entry: LocatedObject | undefined, name: string): boolean | undefined {
+  const value = entry?.fields.get(name)?.value;
+  return typeof value === 'boolean' ? value : undefined;
+}
+
+/** The scalars of a list field as texts, with their places. */
+export function texts(
+  entry: LocatedObject | undefined,
+  name: string,
+): readonly (Located & { readonly value: string })[] {
+  const list = entry?.fields.get(name)?.value;
+  return Array.isArray(list)
+    ? (list as readonly Located[]).filter(
+        (item): item is Located & { readonly value: string } => typeof item.value === 'string',
+      )
+    : [];
+}
+
+/** The entries of a field that is a mapping of free names. */
+export function mapEntries(entry: LocatedObject | undefined, name: string): readonly (readonly [string, Located])[] {
+  const value = entry?.fields.get(name)?.value;
+  return value instanceof Map ? [...(value as Map<string, Located>)] : [];
+}
+
+/** The object along a path of field names. */
+export function inner(entry: LocatedObject, ...names: readonly string[]): LocatedObject | undefined {
+  let found: LocatedObject | undefined = entry;
+  for (const name of names) found = found === undefined ? undefined : object(found, name);
+  return found;
+}

@@ -4,56 +4,9 @@
  * The decoder, the validator, the list of known keys in messages and the documentation all read this table.
  */
 
-export interface EnumType {
-  readonly kind: 'enum';
-  /** What messages call it: `address family`. */
-  readonly name: string;
-  /** Canonical text to number. */
-  readonly values: Readonly<Record<string, number>>;
-  /** Other texts upstream takes. */
-  readonly aliases?: Readonly<Record<string, string>>;
-  /** Only the exact letter case is taken. */
-  readonly caseSensitive?: true;
-  /** What messages list when all values would be too many. */
-  readonly wish?: string;
-}
+import type { EnumType, Field, FieldType, FlagsType, IntegerType, ObjectType } from './field-types.ts';
 
-export interface FlagsType {
-  readonly kind: 'flags';
-  readonly name: string;
-  readonly values: Readonly<Record<string, number>>;
-  /** `""` is no flags instead of an error. */
-  readonly mayBeEmpty: boolean;
-}
-
-export interface IntegerType {
-  readonly kind: 'integer';
-  readonly min: bigint;
-  readonly max: bigint;
-}
-
-export type FieldType =
-  | { readonly kind: 'string' | 'boolean' | 'duration' | 'address' | 'prefix' | 'hardware-address' | 'string-map' }
-  | EnumType
-  | FlagsType
-  | IntegerType
-  | { readonly kind: 'list'; readonly of: FieldType }
-  | ObjectType;
-
-export interface ObjectType {
-  readonly kind: 'object';
-  readonly fields: Readonly<Record<string, Field>>;
-}
-
-export interface Field {
-  readonly type: FieldType;
-  /** First release that reads the field; older ones ignore it. Absent: all that are supported. */
-  readonly since?: '1.14';
-  /** Zero and `false` said explicitly differ from nothing said. */
-  readonly zeroCounts?: true;
-  /** The value is a credential: never shown. */
-  readonly secret?: true;
-}
+export type { EnumType, Field, FieldType, FlagsType, IntegerType, ObjectType } from './field-types.ts';
 
 const STRING = { kind: 'string' } as const satisfies FieldType;
 const BOOLEAN = { kind: 'boolean' } as const satisfies FieldType;

@@ -67,6 +67,8 @@ export interface YamlLimits {
 export interface YamlOptions extends YamlLimits {
   /** What errors call the text. */
   readonly file?: string;
+  /** Merge keys (`<<`) are errors: what the reader is read for expands them and then refuses the key. */
+  readonly refusesMergeKeys?: boolean;
 }
 
 export interface YamlDocuments {
@@ -157,6 +159,7 @@ interface Reading {
   readonly source: SourceText;
   readonly text: string;
   readonly limits: Required<YamlLimits>;
+  readonly refusesMergeKeys: boolean;
   readonly problems: Problem[];
   readonly positionOf: (offset: number) => Position;
   /** Anchors reach across the documents of a stream. `undefined` as value: still being read, so an alias would contain itself. */
@@ -180,7 +183,7 @@ class LimitExceeded {
 }
 
 function startReading(given: string, options: YamlOptions): Reading {
-  const { file = 'yaml', maxSize, maxDepth, maxNodes } = options;
+  const { file = 'yaml', maxSize, maxDepth, maxNodes, refusesMergeKeys = false } = options;
   const limits = {
     maxSize: maxSize ?? DEFAULT_LIMITS.maxSize,
     maxDepth: maxDepth ?? DEFAULT_LIMITS.maxDepth,
@@ -191,6 +194,7 @@ function startReading(given: string, options: YamlOptions): Reading {
     source: { file, text },
     text,
     limits,
+    refusesMergeKeys,
     problems: [],
     positionOf: positions(text),
     anchors: new Map(),
@@ -531,7 +535,9 @@ function convertMapping(reading: Reading, node: YAMLMap<Node, Node | null>): Map
       continue;
     }
     entries.set(key.text, { key, value });
-    if (isMergeKey(key)) merges.push(value);
+    if (!isMergeKey(key)) continue;
+    if (reading.refusesMergeKeys) problemAt(reading, key, '<<: Talos refuses merge keys');
+    else merges.push(value);
   }
   for (const value of merges) {
     entries.delete('<<');

@@ -1,0 +1,30 @@
+/** Questions about addresses and prefixes. */
+import { type IpAddress, type IpPrefix, isMistake, type Mistake, parseAddress } from '../../address.ts';
+
+export function isAddress(text: string): boolean {
+  return !isMistake(parseAddress(text));
+}
+
+export function isUnspecified(address: IpAddress): boolean {
+  return address.bytes.every((byte) => byte === 0);
+}
+
+/** No bit is set behind the length. */
+export function isMasked({ address, bits }: IpPrefix): boolean {
+  return bitsOf(address)
+    .slice(bits)
+    .every((bit) => !bit);
+}
+
+/** One lies within the other. */
+export function overlap(a: IpPrefix | Mistake, b: IpPrefix): boolean {
+  if (isMistake(a) || a.address.bytes.length !== b.address.bytes.length) return false;
+  const other = bitsOf(b.address);
+  return bitsOf(a.address)
+    .slice(0, Math.min(a.bits, b.bits))
+    .every((bit, index) => bit === other[index]);
+}
+
+function bitsOf({ bytes }: IpAddress): readonly boolean[] {
+  return bytes.flatMap((byte) => Array.from({ length: 8 }, (_, index) => (byte & (0x80 >> index)) !== 0));
+}
