@@ -89,7 +89,9 @@ async function makeAgent(connect: ConnectOptions, proxy: URL | undefined): Promi
   }
   // Of the entry, because it is the entry that gives dispatchers the method tunnels are made with.
   const { ProxyAgent } = await import('undici');
-  return new ProxyAgent({ uri: proxy.href, connect, requestTls: connect });
+  // Names are resolved by the proxy either way.
+  const uri = proxy.href.replace(/^socks5h:/, 'socks5:');
+  return new ProxyAgent({ uri, connect, requestTls: connect });
 }
 
 function bodyOf(body: HttpRequest['body']): Uint8Array | Readable | null {

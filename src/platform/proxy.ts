@@ -43,7 +43,21 @@ const LOOPBACK = listOf((list) => {
 
 function targetOf({ hostname, port, protocol }: URL): Target {
   const host = hostname.replace(/^\[|\]$/g, '').toLowerCase();
-  return { host, family: familyOf(host), port: port || (protocol === 'https:' ? '443' : '80') };
+  return { ...addressOf(host), port: port || (protocol === 'https:' ? '443' : '80') };
+}
+
+/** An IPv4 address in IPv6 clothes is one of IPv4. */
+function addressOf(host: string): Pick<Target, 'host' | 'family'> {
+  const [, first, second] =
+    /^::ffff:([0-9a-f]{1,4}):([0-9a-f]{1,4})$/.exec(isIP(host) === 6 ? canonical(host) : '') ?? [];
+  if (first === undefined || second === undefined) return { host, family: familyOf(host) };
+  const parts = [first, second].flatMap((group) => [Number.parseInt(group, 16) >> 8, Number.parseInt(group, 16) & 255]);
+  return { host: parts.join('.'), family: 'ipv4' };
+}
+
+/** As URLs write it. */
+function canonical(address: string): string {
+  return new URL(`http://[${address}]/`).hostname.slice(1, -1);
 }
 
 /** A proxy may be written as `host:port`: then it is spoken to by plain HTTP. */
@@ -62,26 +76,32 @@ function parseException(text: string): Exception {
   const pattern = text.trim().toLowerCase();
   if (pattern === '*') return () => true;
   const range = parseRange(pattern);
-  if (range !== undefined) return ({ host, family }) => family !== undefined && range.check(host, family);
+  if (range !== undefined) return ({ host, family }) => family === range.family && range.list.check(host, family);
   const { host, port } = splitPort(pattern);
-  if (host === '') return () => false;
   const fitsPort = (target: Target): boolean => port === '' || port === target.port;
-  const family = familyOf(host);
+  const address = addressOf(host);
+  const { family } = address;
   if (family !== undefined) {
-    const address = listOf((list) => list.addAddress(host, family));
-    return (target) => target.family !== undefined && address.check(target.host, target.family) && fitsPort(target);
+    const list = listOf((one) => one.addAddress(address.host, family));
+    return (target) => target.family === family && list.check(target.host, family) && fitsPort(target);
   }
   const isBelow = /^\*?\./.test(host);
   const written = host.replace(/^\*?\./, '');
-  const name = /^[\x21-\x7e]*$/.test(written) ? written : domainToASCII(written);
+  const name = /^[\x21-\x7e]*$/.test(written) ? written : domainToASCII(written) || written;
+  if (name === '') return () => false;
   return (target) => (target.host.endsWith(`.${name}`) || (!isBelow && target.host === name)) && fitsPort(target);
 }
 
-function parseRange(text: string): BlockList | undefined {
+interface AddressRange {
+  readonly family: 'ipv4' | 'ipv6';
+  readonly list: BlockList;
+}
+
+function parseRange(text: string): AddressRange | undefined {
   const [, address = '', length = ''] = /^(.+)\/(\d{1,3})$/.exec(text) ?? [];
   const family = familyOf(address);
   if (family === undefined || Number(length) > (family === 'ipv4' ? 32 : 128)) return undefined;
-  return listOf((list) => list.addSubnet(address, Number(length), family));
+  return { family, list: listOf((list) => list.addSubnet(address, Number(length), family)) };
 }
 
 function splitPort(text: string): { readonly host: string; readonly port: string } {

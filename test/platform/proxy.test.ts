@@ -1,12 +1,43 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { proxyChoice } from '../../src/platform/proxy.ts';
+import { vectorLines } from '../support/vectors.ts';
 
 const PROXY = 'http://proxy.test:3128';
 
 function chosen(environment: Readonly<Record<string, string>>, url: string): string | undefined {
   return proxyChoice(environment)(new URL(url))?.href.replace(/\/$/, '');
 }
+
+interface Case {
+  readonly HTTP_PROXY: string;
+  readonly HTTPS_PROXY: string;
+  readonly NO_PROXY: string;
+  readonly chosen: Readonly<Record<string, string>>;
+}
+
+/** Go takes these for proxies and fails when it uses them; we say so at once. */
+const NO_PROXIES: readonly string[] = ['ftp://proxy', 'http://', ':3128', 'http://pro xy'];
+/** Go takes brackets without a port for a part of a name. */
+const ADDRESS_IN_BRACKETS = '[fd00::1]';
+
+test('the choice is that of Go', () => {
+  let compared = 0;
+  for (const { chosen: expected, ...environment } of vectorLines<Case>('proxy/httpproxy.jsonl.gz')) {
+    for (const [url, want] of Object.entries(expected)) {
+      const what = JSON.stringify({ ...environment, url });
+      if (NO_PROXIES.includes(environment.HTTP_PROXY)) {
+        assert.throws(() => chosen(environment, url), { code: 'invalid-input' }, what);
+      } else if (environment.NO_PROXY === ADDRESS_IN_BRACKETS && url.includes(ADDRESS_IN_BRACKETS)) {
+        assert.equal(chosen(environment, url), undefined, what);
+      } else if (environment.HTTP_PROXY !== '//proxy') {
+        assert.equal(chosen(environment, url) ?? '', want, what);
+        compared++;
+      }
+    }
+  }
+  assert.ok(compared > 2000, String(compared));
+});
 
 test('each scheme has its variable', () => {
   const both = { HTTP_PROXY: 'http://plain.test', HTTPS_PROXY: 'http://tls.test' };
