@@ -6,16 +6,16 @@ import type { NativeLzma2 } from '../../platform/types.ts';
 import { decodeLzma2, extentOfChunks } from './decode-lzma2.ts';
 
 const MAGIC = [0xfd, 0x37, 0x7a, 0x58, 0x5a, 0] as const;
-const STREAM_HEADER_SIZE = 12;
-const STREAM_FOOTER_SIZE = 12;
-const INDEX_INDICATOR = 0;
+export const STREAM_HEADER_SIZE = 12;
+export const STREAM_FOOTER_SIZE = 12;
+export const INDEX_INDICATOR = 0;
 const LZMA2_FILTER = 0x21;
 const HAS_PACKED_SIZE = 0x40;
 const HAS_UNPACKED_SIZE = 0x80;
 const FILTER_COUNT = 0x03;
-const CRC32_CHECK = 1;
+export const CRC32_CHECK = 1;
 /** By the identifier of the check. */
-const CHECK_SIZES = [0, 4, 4, 4, 8, 8, 8, 16, 16, 16, 32, 32, 32, 64, 64, 64] as const;
+export const CHECK_SIZES: readonly number[] = [0, 4, 4, 4, 8, 8, 8, 16, 16, 16, 32, 32, 32, 64, 64, 64];
 /** More than any block of a file system has: memory that native decoders take before they look. Bytes. */
 const MAXIMUM_DICTIONARY = 0x8000000;
 
@@ -83,7 +83,7 @@ async function decodeChunks(
 }
 
 /** The identifier of the check. */
-function decodeStreamHeader(data: Uint8Array): number {
+export function decodeStreamHeader(data: Uint8Array): number {
   if (data.length < STREAM_HEADER_SIZE || MAGIC.some((byte, index) => data[index] !== byte)) {
     throw invalid('xz stream: does not begin as one');
   }
@@ -94,14 +94,14 @@ function decodeStreamHeader(data: Uint8Array): number {
   return data[7]!;
 }
 
-interface BlockHeader {
+export interface BlockHeader {
   /** Where its chunks begin. */
   readonly end: number;
   /** Bytes. */
   readonly dictionarySize: number;
 }
 
-function decodeBlockHeader(data: Uint8Array, start: number): BlockHeader {
+export function decodeBlockHeader(data: Uint8Array, start: number): BlockHeader {
   const size = (byteAt(data, start) + 1) * 4;
   const end = start + size;
   if (end > data.length) throw ended(data);
