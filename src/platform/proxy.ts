@@ -88,7 +88,7 @@ function parseException(text: string): Exception {
   const isBelow = /^\*?\./.test(host);
   const written = host.replace(/^\*?\./, '');
   const name = /^[\x21-\x7e]*$/.test(written) ? written : domainToASCII(written) || written;
-  if (name === '') return () => false;
+  if (name === '' && !isBelow) return () => false;
   return (target) => (target.host.endsWith(`.${name}`) || (!isBelow && target.host === name)) && fitsPort(target);
 }
 
