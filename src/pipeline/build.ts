@@ -3,9 +3,10 @@ import { type Bytes, ofText } from '../bytes/bytes.ts';
 import { ImagerError } from '../errors.ts';
 import { outputFileName } from '../profiles/output-name.ts';
 import type { OutputKind } from '../profiles/profile.ts';
-import { acquireAssets, type PinnedInputs } from './acquire.ts';
+import { type Assets, acquireAssets, type PinnedInputs } from './acquire.ts';
 import type { Artifact } from './artifact.ts';
 import type { BuildInput } from './build-input.ts';
+import { hasExtensions } from './extension-source.ts';
 import { imageCacheSource } from './image-cache-source.ts';
 import { pullBaseInstaller } from './installer-base.ts';
 import type { Plan, PlanRequest } from './plan.ts';
@@ -53,9 +54,10 @@ export async function acquireInput(workplace: Workplace, request: PlanRequest, p
   rowFor(profile.output.kind, plan);
   const pinned = pinnedBy(plan);
   const assets = await acquireAssets(workplace, request, pinned);
+  const extended = await withExtensions(workplace, request, plan, assets);
   const base = await baseInstallerOf(workplace, request, pinned);
   const cache = await cacheOf(workplace, request, plan, pinned);
-  return { workplace, profile, epoch, cmdline: plan.cmdline, assets, ...base, ...cache };
+  return { workplace, profile, epoch, cmdline: plan.cmdline, assets: extended, ...base, ...cache };
 }
 
 /** What was built under its name, compressed if that was planned. Throws what compressing throws. */
@@ -81,6 +83,20 @@ function rowFor(kind: OutputKind, { unsupported: [reason] }: Plan): KindRow {
 
 function pinnedBy({ inputs }: Plan): PinnedInputs {
   return new Map(inputs.flatMap(({ role, digest }) => (digest === null ? [] : [[role, digest]])));
+}
+
+/** With the initramfs that has the profile's extensions in it. */
+async function withExtensions(
+  workplace: Workplace,
+  { profile, epoch }: PlanRequest,
+  { inputs }: Plan,
+  assets: Assets,
+): Promise<Assets> {
+  if (!hasExtensions(profile)) return assets;
+  const { extendInitramfs } = await import('./extended-initramfs.ts');
+  const pinned = inputs.filter(({ role }) => role === 'system-extension').map(({ digest }) => digest ?? undefined);
+  const initramfs = await extendInitramfs(workplace, assets.file('initramfs'), { profile, epoch, pinned });
+  return { ...assets, file: (role) => (role === 'initramfs' ? initramfs : assets.file(role)) };
 }
 
 async function baseInstallerOf(

@@ -10,7 +10,7 @@ import { KIB } from '../bytes/units.ts';
 import { ImagerError } from '../errors.ts';
 import type { DerivedKey } from '../oci/store/derived.ts';
 import type { Store } from '../oci/store/store.ts';
-import { digestOfContent } from './input-digest.ts';
+import { contentKey } from './content-key.ts';
 import { type Packer, type Piece, packPiece } from './packer.ts';
 import type { Workplace } from './workplace.ts';
 
@@ -51,14 +51,9 @@ export async function packedPieces(workplace: Workplace, content: Bytes, options
   return readPieces(kept, content.size, key);
 }
 
-/** Content of the store is known by digest already; what is not is read for it. */
 async function keyOf(workplace: Workplace, content: Bytes, { identity }: Packer): Promise<DerivedKey> {
-  const [only] = content.extents;
-  if (content.extents.length === 1 && only?.kind === 'range' && only.source.key.startsWith('sha256:')) {
-    const { source, offset, length } = only;
-    return { source: source.key, kind: 'pieces', parameters: { identity, offset, length } };
-  }
-  return { source: await digestOfContent(workplace, content), kind: 'pieces', parameters: { identity } };
+  const { source, range } = await contentKey(workplace, content);
+  return { source, kind: 'pieces', parameters: { identity, ...range } };
 }
 
 /** Several are made at once; they come in order. */

@@ -20,6 +20,7 @@ import { formatAssetSource } from './asset-source.ts';
 import { isCompressedFormat, type PlannedCompression, planCompression } from './compression.ts';
 import { checkDisk } from './disk-plan.ts';
 import { checkEpoch } from './epoch.ts';
+import { planExtensions } from './extension-plan.ts';
 import { type PlannedImageCache, planImageCache } from './image-cache-plan.ts';
 import { hostsOfImage, resolveImagerImage } from './imager-image.ts';
 import { digestOfPlace } from './input-digest.ts';
@@ -115,6 +116,7 @@ export async function planBuild(around: Workplace, request: PlanRequest, options
     ? await resolveInputs(origins)
     : origins.map(({ input }) => ({ ...input, digest: null }));
   const base = await planBaseInstaller(workplace, profile, options);
+  const extensions = await planExtensions(workplace, profile, options);
   const cache = await planImageCache(workplace, request, options);
   return {
     profile: documentOf(profile),
@@ -123,15 +125,16 @@ export async function planBuild(around: Workplace, request: PlanRequest, options
     meta: profile.customization.metaContents,
     outputs: [{ path: artifactFileName(profile), kind: profile.output.kind, format: formatOf(profile) }],
     ...(compression === undefined ? {} : { compression }),
-    inputs: [...inputs, ...base.inputs, ...cache.inputs],
+    inputs: [...inputs, ...base.inputs, ...extensions.inputs, ...cache.inputs],
     ...(cache.imageCache === undefined ? {} : { imageCache: cache.imageCache }),
     verifications: verified.verifications,
-    hosts: [...new Set([...hosts, ...base.hosts, ...cache.hosts])],
+    hosts: [...new Set([...hosts, ...base.hosts, ...extensions.hosts, ...cache.hosts])],
     warnings: [
       ...profile.warnings,
       ...verified.warnings,
       ...networkWarnings,
       ...diskWarnings,
+      ...extensions.warnings,
       ...cache.warnings,
       ...checkKernelArguments(cmdline.text).map(argumentWarning),
       ...cmdline.warnings.map(({ message }) => message),

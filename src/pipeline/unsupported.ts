@@ -3,14 +3,9 @@ import type { Profile } from '../profiles/profile.ts';
 
 /** One sentence per reason; none means that the profile can be built. */
 export function unsupportedReasons(profile: Profile): string[] {
-  const { input, output, overlay, customization } = profile;
+  const { output, overlay } = profile;
   const reasons: (string | false)[] = [
     profile.secureboot === true && output.kind !== 'cmdline' && 'SecureBoot signing',
-    input.systemExtensions.length > 0 && output.kind !== 'cmdline' && output.kind !== 'kernel' && 'system extensions',
-    customization.embeddedMachineConfiguration !== '' &&
-      output.kind !== 'cmdline' &&
-      output.kind !== 'kernel' &&
-      'embedded machine configuration',
     overlay !== null && 'overlays',
   ];
   return reasons.filter((reason) => reason !== false).map((reason) => `${reason}: not supported by this release`);

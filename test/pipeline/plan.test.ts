@@ -173,7 +173,6 @@ describe('what this release cannot build is said, and the rest planned', () => {
   const image = { imageRef: 'example.org/x:v1' };
   const cases: readonly (readonly [string, GivenProfile, readonly RegExp[]])[] = [
     ['secure boot', { baseProfileName: 'secureboot-iso' }, [/^SecureBoot signing: not/]],
-    ['extensions', { input: { systemExtensions: [image] } }, [/^system extensions: not/]],
     ['overlays', { overlay: { name: 'board', image } }, [/^overlays: not/]],
     [
       'several at once',

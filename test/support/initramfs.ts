@@ -1,0 +1,37 @@
+/** An initramfs taken apart again: what lies before a known base and behind it. */
+import assert from 'node:assert/strict';
+import { type Bytes, ofMemory, slice } from '../../src/bytes/bytes.ts';
+import { chunks, equals } from '../../src/bytes/read.ts';
+import { decodeCpio } from '../../src/formats/cpio/decode-cpio.ts';
+import { unzstd } from '../../src/formats/zstd/frame-walker.ts';
+import type { Compression } from '../../src/platform/types.ts';
+import { EMPTY_TREE, type Tree } from '../../src/tree/tree.ts';
+
+export interface TakenApart {
+  /** The archive that is not compressed; empty where there is none. */
+  readonly early: Tree;
+  /** Bytes before the base. */
+  readonly earlySize: number;
+  readonly late: Tree;
+  readonly lateSize: number;
+}
+
+/** The base has to be there byte for byte. */
+export async function takeApart(initramfs: Bytes, base: Bytes, compression: Compression): Promise<TakenApart> {
+  const begins = await decodeCpio(initramfs);
+  const hasEarly = begins.tree.entries.length > 1;
+  const at = hasEarly ? begins.end : 0;
+  assert.ok(await equals(slice(initramfs, at, at + base.size), base), 'the base is another');
+  const packed = slice(initramfs, at + base.size);
+  const isXz = Buffer.from(await firstBytes(packed)).toString('hex') === 'fd377a585a00';
+  const unpacked = isXz ? compression.lzma2!.unxz(chunks(packed)) : unzstd(compression, chunks(packed));
+  const archive = ofMemory(Buffer.concat(await Array.fromAsync(unpacked)));
+  const { tree, end } = await decodeCpio(archive);
+  assert.equal(end, archive.size);
+  return { early: hasEarly ? begins.tree : EMPTY_TREE, earlySize: at, late: tree, lateSize: archive.size };
+}
+
+async function firstBytes(bytes: Bytes): Promise<Uint8Array> {
+  for await (const chunk of chunks(slice(bytes, 0, 6))) return chunk;
+  return new Uint8Array();
+}
