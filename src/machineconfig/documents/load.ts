@@ -27,7 +27,7 @@ export interface LoadedConfig {
 }
 
 /** A machine configuration with all secrets and manifests is far below; the node has no bounds, and hangs on alias bombs. */
-const LIMITS = { maxSize: 4 * 1024 * 1024, maxDepth: 10_000, maxNodes: 200_000 } as const;
+const LIMITS = { maxSize: 4 * 1024 * 1024, maxDepth: 500, maxNodes: 200_000 } as const;
 
 /** Loads `text`; `minor` is that of the Talos 1.x that will read it. */
 export function loadDocuments(text: string, file: string, minor: number): LoadedConfig {

@@ -190,8 +190,8 @@ export function subnetFilter(at: Located & { readonly value: string }, report: R
 const LEAST_MTU = 1280n;
 
 const kubeSpan: Rule = (entry, report) => {
-  const mtu = integerOf(entry, 'mtu') ?? 0n;
-  if (mtu !== 0n && mtu < LEAST_MTU) report(entry.fields.get('mtu')!, `want at least ${LEAST_MTU}`);
+  const mtu = integerOf(entry, 'mtu');
+  if (mtu !== undefined && mtu < LEAST_MTU) report(entry.fields.get('mtu')!, `want at least ${LEAST_MTU}`);
   for (const filter of texts(object(entry, 'filters'), 'endpoints')) subnetFilter(filter, report);
 };
 
@@ -210,7 +210,8 @@ const ROLES = ['os:admin', 'os:reader', 'os:operator', 'os:etcd:backup', 'os:imp
 
 export function rolesMust(entry: LocatedObject, report: Report): void {
   for (const role of texts(entry, 'allowedRoles')) {
-    if (!ROLES.includes(role.value)) report(role, `${quoted(role.value)}: want ${ROLES.join(', ')}`);
+    if (role.value !== '' && !ROLES.includes(role.value))
+      report(role, `${quoted(role.value)}: want ${ROLES.join(', ')}`);
   }
 }
 

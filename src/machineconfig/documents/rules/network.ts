@@ -108,7 +108,7 @@ const hostname: Rule = (entry, report) => {
   const auto = textOf(entry, 'auto') ?? 'off';
   const name = textOf(entry, 'hostname') ?? '';
   if (auto === 'talos-addr') report(entry.fields.get('auto')!, 'talos-addr: want stable or off');
-  else if (auto === 'off' && name === '') report(entry, 'want hostname, or auto: stable');
+  else if (!entry.fields.has('auto') && name === '') report(entry, 'want hostname, or auto: stable');
   if (auto !== 'off' && name !== '') report(entry.fields.get('hostname')!, 'want either hostname or auto, not both');
   if (name !== '' && !isHostname(name))
     report(entry.fields.get('hostname')!, `${quoted(name)}: want at most 253 bytes, the first label 1..63`);
@@ -149,8 +149,8 @@ const RESERVED_PRIORITIES = [0, 32500, 32766, 32767];
 const routingRule: Rule = (entry, report) => {
   const name = textOf(entry, 'name') ?? '';
   const priority = /^[0-9]+$/.test(name) ? Number(name) : Number.NaN;
-  if (name !== '' && !(priority >= 1 && priority <= 32765 && !RESERVED_PRIORITIES.includes(priority)))
-    report(entry.fields.get('name')!, `${quoted(name)}: want a priority 1..32765 other than 32500`);
+  if (name !== '' && !(priority < 2 ** 32 && !RESERVED_PRIORITIES.includes(priority)))
+    report(entry.fields.get('name')!, `${quoted(name)}: want a priority 1..32765 that the system does not use`);
   const isUnicast = ['unspec', 'unicast'].includes(textOf(entry, 'action') ?? 'unspec');
   if (isUnicast && (textOf(entry, 'table') ?? 'unspec') === 'unspec')
     report(entry, 'want table, or an action other than unicast');

@@ -9,6 +9,7 @@ import { keyPair } from './kubernetes.ts';
 import { isImageReference, isQualifiedName } from './names.ts';
 import { notNegative } from './network.ts';
 import { numberMust, type Rule, TEN_SECONDS, textMust } from './rule.ts';
+import { runtimeSpec } from './runtime-spec.ts';
 import { isKey32, isPem } from './secrets.ts';
 
 /** A URL that must be of these schemes, and pass. */
@@ -227,6 +228,12 @@ function isHostPort(text: string): boolean {
 }
 
 export const SYSTEM_RULES: Readonly<Record<string, readonly Rule[]>> = {
+  CRIBaseRuntimeSpecConfig: [
+    (entry, report): void => {
+      const overrides = entry.fields.get('overrides');
+      if (overrides !== undefined) runtimeSpec(overrides, report);
+    },
+  ],
   RegistryMirrorConfig: [registryMirror],
   RegistryAuthConfig: [registryAuth],
   RegistryTLSConfig: [registryTls],
