@@ -2,28 +2,39 @@ import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { test } from 'node:test';
+import { type TestContext, test } from 'node:test';
 import { ofSource } from '../../src/bytes/bytes.ts';
 import { equals } from '../../src/bytes/read.ts';
 import { keptSquashfs } from '../../src/extensions/kept-squashfs.ts';
 import { decodeSquashfs } from '../../src/formats/squashfs/decode.ts';
 import { type SquashfsOptions, squashTree } from '../../src/formats/squashfs/write.ts';
-import { openStore } from '../../src/oci/store/store.ts';
+import { openStore, type Store } from '../../src/oci/store/store.ts';
 import { nodePlatform } from '../../src/platform/node.ts';
+import type { Platform } from '../../src/platform/types.ts';
 import { treeOfLiterals } from '../../src/tree/tree.ts';
 import { memorySource, stream } from '../support/bytes.ts';
 import { assertSameTree } from '../support/tree.ts';
 
 const OPTIONS: SquashfsOptions = { compressor: { name: 'zstd', level: 3 }, epoch: 0 };
 
-test('an extension is squashed once for its content and options, and read from the store afterwards', async (t) => {
+interface Place {
+  readonly platform: Platform;
+  readonly directory: string;
+  readonly store: Store;
+}
+
+async function newStore(t: TestContext): Promise<Place> {
   const platform = nodePlatform();
   const directory = mkdtempSync(join(tmpdir(), 'bootwright-squashfs-'));
   t.after(async () => {
     rmSync(directory, { recursive: true });
     await platform.close();
   });
-  const store = await openStore(platform, directory);
+  return { platform, directory, store: await openStore(platform, directory) };
+}
+
+test('an extension is squashed once for its content and options, and read from the store afterwards', async (t) => {
+  const { platform, directory, store } = await newStore(t);
   const source = memorySource(Buffer.concat([stream('x', 200_000), Buffer.alloc(300_000, 'text ')]));
   const tree = treeOfLiterals({ 'usr/lib/file': ofSource(source), 'usr/lib/other': 'text' });
   const identity = { source: `sha256:${'0'.repeat(64)}`, changes: [] };
@@ -57,13 +68,7 @@ test('an extension is squashed once for its content and options, and read from t
 });
 
 test('what is stopped leaves nothing behind', async (t) => {
-  const platform = nodePlatform();
-  const directory = mkdtempSync(join(tmpdir(), 'bootwright-squashfs-'));
-  t.after(async () => {
-    rmSync(directory, { recursive: true });
-    await platform.close();
-  });
-  const store = await openStore(platform, directory);
+  const { platform, directory, store } = await newStore(t);
   const controller = new AbortController();
   const watch = { signal: controller.signal, onDone: () => controller.abort() };
   const tree = treeOfLiterals({ file: stream('file', 5_000_000) });
