@@ -6,7 +6,7 @@ import { describe, type TestContext, test } from 'node:test';
 import { DOCKER_HUB } from '../../src/oci/reference.ts';
 import { readHostsDirectory } from '../../src/oci/registry/hosts-directory.ts';
 import { parseHostsToml } from '../../src/oci/registry/hosts-toml.ts';
-import { endpointsOf, type Mirrors } from '../../src/oci/registry/mirrors.ts';
+import { endpointsOf, isCapable, type Mirrors } from '../../src/oci/registry/mirrors.ts';
 import { registrySource } from '../../src/oci/registry/registry.ts';
 import { nodePlatform } from '../../src/platform/node.ts';
 import { selfSigned } from '../support/certificate.ts';
@@ -78,6 +78,74 @@ describe('files a Talos node writes lead where the node itself goes', () => {
       },
     ]);
   });
+});
+
+interface Judged {
+  readonly id: string;
+  readonly host: string;
+  readonly files: Readonly<Record<string, string>>;
+  readonly error?: string;
+  readonly hosts: readonly {
+    readonly scheme: string;
+    readonly host: string;
+    readonly path: string;
+    readonly capabilities: readonly string[];
+    readonly header?: Readonly<Record<string, readonly string[]>>;
+  }[];
+}
+
+/** Mistakes which containerd notes in its log, to go on without the file: without its mirrors, that is. */
+const REFUSED: readonly string[] = [
+  ...['caps-unknown', 'header-bad', 'header-list-bad', 'skip-verify-text', 'broken', 'duplicate'],
+  ...['host-not-table', 'server-number', 'ca-missing-file', 'ca-number', 'ca-list-bad', 'client-bad', 'client-number'],
+  ...['bad-url', 'scheme-ftp'],
+];
+
+/** Read otherwise, with what is asked for then. */
+const OTHERWISE: Readonly<Record<string, readonly string[]>> = {
+  // TOML has several ways to write a table; containerd looks for one of them in the text.
+  'order-dotted': ['z.example', 'a.example', 'r.example'],
+  'order-inline': ['z.example', 'a.example', 'r.example'],
+  // One table in two places: containerd asks it twice.
+  'order-reopened': ['z.example', 'a.example', 'r.example'],
+  // Every name of the hub is the hub.
+  'hub-alias': ['wrong'],
+  // Host names are no numbers.
+  'order-numbers': ['0.0.0.9', '0.0.0.10', 'a.example', 'r.example'],
+  // We do not wait for anybody's word on how long to wait.
+  'dial-timeout-bad': ['m.example', 'r.example'],
+  'uppercase-host': ['m.example', 'r.example'],
+};
+
+describe('directories of hosts as containerd reads them', () => {
+  for (const { id, host, files: content, error, hosts } of vectorLines<Judged>('oci/hosts.jsonl.gz')) {
+    test(id, async (t) => {
+      if (REFUSED.includes(id) || error !== undefined) {
+        await assert.rejects(read(t, content), { name: 'ImagerError' });
+        return;
+      }
+      const registry = host === 'docker.io' ? DOCKER_HUB : host;
+      const found = endpointsOf(registry, await read(t, content)).map((endpoint) => ({
+        scheme: endpoint.schemes[0],
+        host: endpoint.host === DOCKER_HUB ? 'registry-1.docker.io' : endpoint.host,
+        path: endpoint.path,
+        capabilities: (['pull', 'resolve', 'push'] as const).filter((one) => isCapable(endpoint, one)),
+        header: { ...endpoint.settings?.headers },
+      }));
+      if (Object.hasOwn(OTHERWISE, id)) {
+        assert.deepEqual(
+          found.map((one) => one.host),
+          OTHERWISE[id],
+        );
+        return;
+      }
+      const expected = hosts.map(({ header = {}, ...one }) => {
+        const fields = Object.entries(header).map(([name, values]) => [name.toLowerCase(), values.join(', ')]);
+        return { ...one, header: Object.fromEntries(fields) };
+      });
+      assert.deepEqual(found, expected);
+    });
+  }
 });
 
 describe('hosts.toml', () => {
@@ -180,6 +248,7 @@ describe('a directory of hosts', () => {
     });
     assert.deepEqual(mirrors, {
       'r.example': { endpoints: [], self: { ca: cert, clientCertificate: { certificate: cert, key } } },
+      'empty.example': { endpoints: [] },
     });
     await assert.rejects(read(t, { 'r.example/client.cert': cert }), { message: /client.cert: want its key/ });
   });

@@ -31,8 +31,8 @@ export async function readHostsDirectory(files: Files, directory: string): Promi
     const path = `${directory}/${name}`;
     if (registry === undefined || Object.hasOwn(mirrors, registry)) continue;
     if ((await files.info(path))?.kind !== 'directory') continue;
-    const mirror = await readHost(files, path, registry);
-    if (mirror !== undefined) mirrors[registry] = mirror;
+    // A directory that says nothing still stands before the default one.
+    mirrors[registry] = (await readHost(files, path, registry)) ?? { endpoints: [] };
   }
   return mirrors;
 }
@@ -58,7 +58,9 @@ async function readHost(files: Files, path: string, registry: string): Promise<R
   for (const { url, ...settings } of hosts) endpoints.push(await endpointOf(files, path, url, settings));
   if (server !== undefined) endpoints.push(await endpointOf(files, path, server, root));
   const mirror: RegistryMirror =
-    server === undefined ? { endpoints, self: await settingsOf(files, path, root) } : { endpoints, skipFallback: true };
+    server === undefined
+      ? { endpoints, self: await settingsOf(files, path, { ...root, capabilities: undefined }) }
+      : { endpoints, skipFallback: true };
   try {
     endpointsOf(registry === '*' ? 'registry.invalid' : registry, { '*': mirror });
   } catch (error) {

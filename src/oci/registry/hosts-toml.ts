@@ -27,7 +27,7 @@ export interface ClientFiles {
 export interface HostsFile {
   /** URL of what is asked last; without it that is the registry itself. */
   readonly server: string | undefined;
-  /** For what is asked last. */
+  /** For what is asked last; `capabilities` count for a `server` alone. */
   readonly root: HostSettings;
   /** In the order of the file, each asked before the next. */
   readonly hosts: readonly (HostSettings & { readonly url: string })[];
@@ -78,9 +78,9 @@ function settingsOf(table: Table, what: string): HostSettings {
   };
 }
 
-/** None at all means all of them. */
+/** None at all means all of them; capitals do not matter. */
 function capabilitiesOf(value: TomlValue, what: string): readonly Capability[] | undefined {
-  const names = textsOf(value, what);
+  const names = textsOf(value, what).map((name) => name.toLowerCase());
   for (const name of names) {
     if (!CAPABILITIES.includes(name)) throw invalid(`${what}: "${name}": want ${CAPABILITIES.join(', ')}`);
   }
