@@ -74,7 +74,9 @@ Exit status: 0 done, 1 usage, 2 invalid input, 3 unsupported, 5 registry or veri
 /** Parses `args` (without program names). Throws `usage` for what upstream also answers with exit 1. */
 export async function parseCommandLine(args: readonly string[], texts: Texts): Promise<Invocation> {
   let invocation: Invocation = { command: 'answered' };
-  const program = buildProgram(texts, (parsed) => {
+  // Completion asks for all of them.
+  const isNamed = (command: string): boolean => texts.complete !== undefined || args.includes(command);
+  const program = buildProgram(texts, isNamed, (parsed) => {
     invocation = parsed;
   });
   texts.complete?.(program);
@@ -90,7 +92,10 @@ export async function parseCommandLine(args: readonly string[], texts: Texts): P
 
 type Found = (invocation: Invocation) => void;
 
-function buildProgram(texts: Texts, found: Found): Command {
+/** Whether the command line may be one of this command; others are listed, but take no flags: there are more than fifty for each. */
+type IsNamed = (command: string) => boolean;
+
+function buildProgram(texts: Texts, isNamed: IsNamed, found: Found): Command {
   const program = new Command('imager')
     .description('Builds Talos Linux boot assets: no container, no root, no external program.')
     .version(texts.version)
@@ -105,13 +110,13 @@ function buildProgram(texts: Texts, found: Found): Command {
     .addHelpText('after', () => `\nProfiles:\n${paragraph(texts.profiles, helpWidth(texts))}\n${EXAMPLES}`)
     .helpCommand(true)
     .enablePositionalOptions();
-  addProfileCommand(program, texts).action((_profile, _options, command: Command) => {
+  addProfileCommand(program, texts, true).action((_profile, _options, command: Command) => {
     found({ command: 'build', profile: onlyProfile(command), flags: flagsOf(command) });
   });
-  addPlan(program, texts, found);
-  addPxe(program, texts, found);
+  addPlan(program, texts, isNamed, found);
+  addPxe(program, texts, isNamed, found);
   addStore(program, found);
-  addLock(program, texts, found);
+  addLock(program, texts, isNamed, found);
   addVerify(program, (flags) => found({ command: 'verify', flags }));
   addCache(program, (flags) => found({ command: 'cache create', flags }));
   addDoctor(program, (flags) => found({ command: 'doctor', flags }));
@@ -123,8 +128,9 @@ function buildProgram(texts: Texts, found: Found): Command {
 }
 
 /** Arguments and flags of what takes a profile. More arguments than one are counted later, for upstream's message. */
-function addProfileCommand(command: Command, texts: Texts): Command {
+function addProfileCommand(command: Command, texts: Texts, hasFlags: boolean): Command {
   command.addArgument(profileArgument(texts)).allowExcessArguments(true);
+  if (!hasFlags) return command;
   for (const flag of FLAGS) command.addOption(optionOf(flag));
   for (const [name, message] of Object.entries(RETIRED_FLAGS)) {
     const retired = new Option(`--${name} <value>`).hideHelp().argParser(() => {
@@ -135,8 +141,8 @@ function addProfileCommand(command: Command, texts: Texts): Command {
   return command;
 }
 
-function addPlan(program: Command, texts: Texts, found: Found): void {
-  addProfileCommand(program.command('plan'), texts)
+function addPlan(program: Command, texts: Texts, isNamed: IsNamed, found: Found): void {
+  addProfileCommand(program.command('plan'), texts, isNamed('plan'))
     .description('show what would be built, without building')
     .option('--no-resolve', 'contact nothing; digests stay empty')
     .option('--hosts', 'print only the host names a build would contact')
@@ -148,8 +154,8 @@ function addPlan(program: Command, texts: Texts, found: Found): void {
     });
 }
 
-function addLock(program: Command, texts: Texts, found: Found): void {
-  addProfileCommand(program.command('lock'), texts)
+function addLock(program: Command, texts: Texts, isNamed: IsNamed, found: Found): void {
+  addProfileCommand(program.command('lock'), texts, isNamed('lock'))
     .description('pin what builds of profiles are made of, by digest; builds with --locked are held to it')
     .option('--update', 'renew the lock file and show what changed')
     .action((_profile, { update }: { readonly update?: boolean }, command: Command) => {
@@ -157,9 +163,9 @@ function addLock(program: Command, texts: Texts, found: Found): void {
     });
 }
 
-function addPxe(program: Command, texts: Texts, found: Found): void {
+function addPxe(program: Command, texts: Texts, isNamed: IsNamed, found: Found): void {
   const command = program.command('pxe').argument('[dir]', 'directory for the files; needed unless they are served');
-  addProfileCommand(command, texts)
+  addProfileCommand(command, texts, isNamed('pxe'))
     .description('write or serve what a network boot needs: iPXE script, kernel, initramfs, UKI, checksums')
     .option('--serve <ADDR>', 'serve the files over HTTP at ADDR or ADDR:PORT (default port: 8080)')
     .option('--base-url <URL>', 'where the files will be; beside the script unless given')
