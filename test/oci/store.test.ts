@@ -8,6 +8,7 @@ import { read } from '../../src/bytes/read.ts';
 import { ImagerError } from '../../src/errors.ts';
 import type { ImageSource, Platform } from '../../src/oci/image-source.ts';
 import { openLayout } from '../../src/oci/local/layout.ts';
+import type { Produce } from '../../src/oci/store/derived.ts';
 import { openStore, type Progress, type PulledImage, type Store } from '../../src/oci/store/store.ts';
 import { nodePlatform } from '../../src/platform/node.ts';
 import type { Platform as Machine } from '../../src/platform/types.ts';
@@ -423,6 +424,32 @@ test('a derived result is made once and kept', async (t) => {
   await truncate(join(one.directory, 'derived', data), 3);
   assert.equal((await one.store.derived(key, produce)).size, 100_005);
   assert.equal(made, 3);
+});
+
+test('a small derived result that power loss has spoiled is made again', async (t) => {
+  const one = await bench(t);
+  const key = { source: digestOf(gzipLayer), kind: 'test', parameters: {} };
+  let made = 0;
+  const produce: Produce = async (writer) => {
+    made++;
+    await writer.write(randomBytes(5000, 9));
+  };
+  const content = await read(await one.store.derived(key, produce));
+  const names = await one.files('derived');
+  const [record, data] = [true, false].map((isRecord) => names.find((name) => name.endsWith('.json') === isRecord)!);
+  for (const [name, spoilt] of [
+    [data!, new Uint8Array(5000)],
+    [data!, new Uint8Array(0)],
+    [record!, new Uint8Array(0)],
+    [record!, new Uint8Array(100)],
+  ] as const) {
+    await writeFile(join(one.directory, 'derived', name), spoilt);
+    const before = made;
+    assert.deepEqual(await read(await one.store.derived(key, produce)), content);
+    assert.equal(made, before + 1);
+    assert.deepEqual(await read(await one.store.derived(key, produce)), content);
+    assert.equal(made, before + 1);
+  }
 });
 
 test('a derived result that fails leaves nothing, and the next one tries again', async (t) => {

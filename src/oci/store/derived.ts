@@ -3,7 +3,7 @@
  * A small record by key points to content by digest, so that two makers with different results cannot mix them.
  */
 import { type Bytes, EMPTY, ofSource } from '../../bytes/bytes.ts';
-import { type Digest, parseDigest } from '../../bytes/units.ts';
+import { type Digest, MIB, parseDigest } from '../../bytes/units.ts';
 import type { StreamSink } from '../../bytes/write.ts';
 import type { Platform as Machine } from '../../platform/types.ts';
 import { digestOf, finishDigest } from '../digest-check.ts';
@@ -30,6 +30,9 @@ export interface DerivedRecord extends DerivedKey {
 }
 
 const RECORD_LIMIT = 1 << 20;
+
+/** Bytes. What is no larger is read and checked whenever it is used; to flush it to the disk would take longer than to make it. */
+const CHECKED_SIZE: number = MIB;
 
 export function derivedRecordPath(machine: Machine, paths: StorePaths, key: DerivedKey): string {
   const text = JSON.stringify([key.source, key.kind, key.parameters]);
@@ -73,7 +76,7 @@ async function findOrMake(
   signal: AbortSignal | undefined,
 ): Promise<Bytes> {
   const known = await readDerivedRecord(machine, path);
-  if (known !== undefined && (await isWhole(machine, paths, known))) {
+  if (known !== undefined && (await isSound(machine, paths, known))) {
     // First the content: a prune that sees an old record may remove it, but not young content.
     await markUse(machine, derivedPath(paths, known.digest));
     await markUse(machine, path);
@@ -81,7 +84,8 @@ async function findOrMake(
   }
   const made = await make(machine, paths, produce, signal);
   const record: DerivedRecord = { source: key.source, kind: key.kind, parameters: key.parameters, ...made };
-  await replaceFile(machine.files, paths, path, new TextEncoder().encode(JSON.stringify(record)));
+  // A record that is lost or cut short is none, and the result is made again.
+  await replaceFile(machine.files, paths, path, new TextEncoder().encode(JSON.stringify(record)), { sync: false });
   return bytesOf(machine, paths, record);
 }
 
@@ -100,6 +104,15 @@ export async function readDerivedRecord({ files }: Machine, path: string): Promi
   } catch {
     return undefined;
   }
+}
+
+/** Whether the content is what the record says, as far as that is not sure since it was flushed to the disk. */
+async function isSound(machine: Machine, paths: StorePaths, record: DerivedRecord): Promise<boolean> {
+  if (!(await isWhole(machine, paths, record))) return false;
+  if (record.size > CHECKED_SIZE) return true;
+  // Whoever prunes may be faster.
+  const data = await machine.files.read(derivedPath(paths, record.digest), CHECKED_SIZE).catch(() => undefined);
+  return data !== undefined && digestOf(machine, data) === record.digest;
 }
 
 async function isWhole({ files }: Machine, paths: StorePaths, { digest, size }: DerivedRecord): Promise<boolean> {
@@ -123,7 +136,8 @@ async function make(
       },
     });
     throwIfCanceled(signal);
-    await file.sync();
+    if (file.position > CHECKED_SIZE) await file.sync();
+    else await file.settle();
     await file.close();
     const digest = finishDigest(hash);
     await machine.files.rename(file.path, derivedPath(paths, digest));

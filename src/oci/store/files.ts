@@ -80,13 +80,19 @@ export async function createTemporary(files: Files, paths: StorePaths, name: str
   throw new ImagerError('io', `${paths.temporary}: too many files named ${name}`, { hint: 'prune the store' });
 }
 
-/** Replaces `path` by `data` in one step. Throws `io`. */
-export async function replaceFile(files: Files, paths: StorePaths, path: string, data: Uint8Array): Promise<void> {
+/** Replaces `path` by `data` in one step; without `sync` for what may be lost with the power. Throws `io`. */
+export async function replaceFile(
+  files: Files,
+  paths: StorePaths,
+  path: string,
+  data: Uint8Array,
+  { sync = true }: { readonly sync?: boolean } = {},
+): Promise<void> {
   const file = await createTemporary(files, paths, path.slice(path.lastIndexOf('/') + 1));
   try {
     try {
       await file.write(0, data);
-      await file.sync();
+      if (sync) await file.sync();
     } finally {
       await file.close();
     }
@@ -134,6 +140,11 @@ export class Appender {
     this.#writing.catch(() => undefined);
     this.#position += chunk.length;
     if (this.#syncing === undefined && this.#position - this.#synced >= SYNC_STEP) this.#startSync();
+  }
+
+  /** Returns when all that was appended is in the file, not yet on the disk. */
+  async settle(): Promise<void> {
+    await this.#writing;
   }
 
   async sync(): Promise<void> {
