@@ -1,12 +1,11 @@
 /** `imager cache create`: from references to a cache in a directory or an OCI layout. */
-import { ImagerError, invalid } from '../errors.ts';
+import { ImagerError } from '../errors.ts';
 import { type CachedImage, collectImages } from '../imagecache/collect.ts';
 import { checkCacheDirectory, readCacheDirectory } from '../imagecache/directory.ts';
 import { cacheImage, cacheLayer } from '../imagecache/layer.ts';
 import { writeCache } from '../imagecache/write.ts';
-import { writeToLayout } from '../oci/local/write-layout.ts';
+import { checkLayoutDirectory, writeToLayout } from '../oci/local/write-layout.ts';
 import { openRegistries } from '../oci/registry/registry.ts';
-import type { Files } from '../platform/types.ts';
 import type { Architecture } from '../profiles/profile.ts';
 import { checkEpoch } from './epoch.ts';
 import type { Workplace } from './workplace.ts';
@@ -71,13 +70,6 @@ export async function createImageCache(workplace: Workplace, request: ImageCache
   const { images, blobs } = contents;
   const size = [...blobs.values()].reduce((sum, { descriptor }) => sum + descriptor.size, 0);
   return { images, blobs: blobs.size, size };
-}
-
-/** Before everything is fetched; writing looks closer. */
-async function checkLayoutDirectory(files: Files, directory: string): Promise<void> {
-  if ((await files.info(directory)) === undefined || (await files.list(directory)).length === 0) return;
-  if ((await files.info(`${directory}/oci-layout`)) !== undefined) return;
-  throw invalid(`oci:${directory}: a directory with something else in it, want an OCI image layout or none`);
 }
 
 /** Beside the layout, which may have nothing in it that does not belong there. */

@@ -1,10 +1,9 @@
-/** `imager cache create` from a real registry, killed at moments spread over all of its run and run again. `KILL_RUNS` says how often. */
+/** `imager cache create` from a real registry, killed at points spread over all of its run and run again. `KILL_RUNS` says how often. */
 import assert from 'node:assert/strict';
 import { mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { setTimeout as delay } from 'node:timers/promises';
 import { checkCache } from '../../src/imagecache/check.ts';
 import { digestFiles } from '../../src/imagecache/digests.ts';
 import { readCacheDirectory } from '../../src/imagecache/directory.ts';
@@ -14,7 +13,7 @@ import { type Tree, treeOf } from '../../src/tree/tree.ts';
 import { onePlatform, signatureOf, signatureTag, twoPlatforms } from '../support/cached-images.ts';
 import { type DockerRegistry, startDockerRegistry } from '../support/docker-registry.ts';
 import { randomBytes, type TestImage, testImage, testIndex, writeLayout } from '../support/image.ts';
-import { type Finished, runImager, sha256OfFile, startImager } from '../support/imager-process.ts';
+import { runImager, sha256OfFile, startImager } from '../support/imager-process.ts';
 import { pullFromRegistryd } from '../support/registryd.ts';
 import { skipWithout } from '../support/tools.ts';
 
@@ -71,10 +70,9 @@ function environment(): Record<string, string> {
   return { XDG_CACHE_HOME: join(directory, 'home') };
 }
 
-async function createToEnd(target: string): Promise<Finished> {
-  const finished = await runImager(commandLine(target), { environment: environment() });
-  assert.equal(finished.code, 0, finished.stderr);
-  return finished;
+async function createToEnd(target: string): Promise<void> {
+  const { code, stderr } = await runImager(commandLine(target), { environment: environment() });
+  assert.equal(code, 0, stderr);
 }
 
 async function contentOf(target: string): Promise<Record<string, string>> {
@@ -116,7 +114,7 @@ async function bytesOfPartials(target: string): Promise<number> {
 
 test(`killed ${KILL_RUNS} times, what is there is right, and the next run goes on with it`, { skip }, async (t) => {
   await createToEnd(join(directory, 'first'));
-  const { wall } = await createToEnd(join(directory, 'wanted'));
+  await createToEnd(join(directory, 'wanted'));
   const wanted = await contentOf(join(directory, 'wanted'));
   assert.deepEqual(await contentOf(join(directory, 'first')), wanted);
   for (const name of Object.keys(images()))
@@ -127,35 +125,39 @@ test(`killed ${KILL_RUNS} times, what is there is right, and the next run goes o
   for (let run = 0; run < KILL_RUNS; ) {
     const target = join(directory, `killed-${run}`);
     for (let kill = 0; kill < 3 && run < KILL_RUNS; kill++) {
-      // Multiples of the golden ratio, modulo one: spread evenly however many there are.
-      const moment = wall * (0.2 + 0.8 * ((run++ * 0.6180339887) % 1));
+      // Multiples of the golden ratio, modulo one, and a little more than all: spread evenly however many there are.
+      const share = ((run++ * 0.6180339887) % 1) * 1.05;
       const before = await bytesOfPartials(target);
-      const { child, finished } = startImager(commandLine(target), { environment: environment() });
-      await Promise.race([delay(moment), finished]);
-      child.kill('SIGKILL');
-      if ((await finished).signal === 'SIGKILL') unfinished++;
+      if (await createAndKill(target, share)) unfinished++;
       if (before > 0) resumed++;
-      await assertUsable(target, `killed ${moment.toFixed(0)} ms after the start`);
+      await assertUsable(target, `killed when ${share.toFixed(2)} of all bytes were there`);
     }
     await createToEnd(target);
     assert.deepEqual(await contentOf(target), wanted);
     await rm(target, { recursive: true });
   }
-  t.diagnostic(
-    `${unfinished} of ${KILL_RUNS} were still at work, ${resumed} met a part; a run takes ${wall.toFixed(0)} ms`,
-  );
-  assert.ok(unfinished >= KILL_RUNS / 3, `only ${unfinished} of ${KILL_RUNS} were still at work`);
+  t.diagnostic(`${unfinished} of ${KILL_RUNS} were still at work, ${resumed} met a part`);
+  assert.ok(unfinished >= KILL_RUNS / 2, `only ${unfinished} of ${KILL_RUNS} were still at work`);
 });
+
+/** Kills as soon as `share` of all blobs is there; above 1 some moments later, when documents are written. False when it had ended by then. */
+async function createAndKill(target: string, share: number): Promise<boolean> {
+  const words = commandLine(target).map((word) => (word === '--quiet' ? '--progress=json' : word));
+  const { child, finished } = startImager(words, { environment: environment() });
+  const kill = (): unknown => child.kill('SIGKILL');
+  child.stderr.on('data', (text: string) => {
+    for (const [, done, total] of text.matchAll(/"task":"fetching blobs","done":(\d+),"total":(\d+)/g)) {
+      if (share > 1 && done === total) setTimeout(kill, 1000 * (share - 1));
+      else if (Number(done) >= share * Number(total)) kill();
+    }
+  });
+  return (await finished).signal === 'SIGKILL';
+}
 
 test('an OCI layout of it, killed and made again, is the same, and skopeo copies it', { skip }, async () => {
   const layouts = ['oci-wanted', 'oci-killed'].map((name) => join(directory, name));
-  const { wall } = await createToEnd(`oci:${layouts[0]}`);
-  for (const share of [0.5, 0.75, 0.95]) {
-    const { child, finished } = startImager(commandLine(`oci:${layouts[1]}`), { environment: environment() });
-    await Promise.race([delay(wall * share), finished]);
-    child.kill('SIGKILL');
-    await finished;
-  }
+  await createToEnd(`oci:${layouts[0]}`);
+  for (const share of [0.3, 0.8, 1.03, 1.06]) await createAndKill(`oci:${layouts[1]}`, share);
   await createToEnd(`oci:${layouts[1]}`);
   const indexes = await Promise.all(layouts.map((layout) => readFile(join(layout, 'index.json'), 'utf8')));
   assert.equal(indexes[0], indexes[1]);

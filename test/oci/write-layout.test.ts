@@ -99,6 +99,17 @@ describe('a layout', () => {
     );
   });
 
+  test('goes on with what a killed writer left', async () => {
+    await writeToLayout(platform, directory, 'a', [image(1)]);
+    const layer = join(directory, 'blobs/sha256', image(1).layers[0]!.descriptor.digest.slice(7));
+    await utimes(layer, 1, 1);
+    await rm(join(directory, 'index.json'));
+    await writeFile(join(directory, 'index.json.partial'), '{');
+    await writeToLayout(platform, directory, 'a', [image(1)]);
+    assert.deepEqual((await readdir(directory)).sort(), ['blobs', 'index.json', 'oci-layout']);
+    assert.equal((await stat(layer)).mtimeMs, 1000);
+  });
+
   const refused: readonly (readonly [what: string, files: Readonly<Record<string, string>>])[] = [
     ['other files', { 'notes.txt': 'x' }],
     ['a marker alone', { 'oci-layout': '{}' }],

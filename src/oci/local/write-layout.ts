@@ -53,12 +53,25 @@ interface Entry {
   readonly annotations?: Readonly<Record<string, string>>;
 }
 
+/** Throws `invalid-input` for a directory that has something else in it: before the images for it are made. */
+export async function checkLayoutDirectory(files: Files, directory: string): Promise<void> {
+  await entriesOf(files, directory);
+}
+
+/** What a writer leaves that was killed before its first `index.json`. */
+function isUnfinished(names: readonly string[]): boolean {
+  return (
+    names.includes('blobs') && names.every((name) => /^(blobs|oci-layout|(oci-layout|index\.json)\..+)$/.test(name))
+  );
+}
+
 /** What `index.json` lists already. */
 async function entriesOf(files: Files, directory: string): Promise<readonly Entry[]> {
   if ((await files.info(directory)) === undefined || (await files.list(directory)).length === 0) return [];
   const open = fileOpener(files, directory);
   const [marker, index] = [await open('oci-layout'), await open('index.json')];
   const broken = invalid(`oci:${directory}: a directory with something else in it, want an OCI image layout or none`);
+  if (index === undefined && isUnfinished(await files.list(directory))) return [];
   if (marker === undefined || index === undefined) throw broken;
   const text = new TextDecoder().decode(await toMemory(index, MANIFEST_LIMIT, `${directory}/index.json`));
   try {
