@@ -18,9 +18,9 @@ export interface TakenApart {
 
 /** The base has to be there byte for byte. */
 export async function takeApart(initramfs: Bytes, base: Bytes, compression: Compression): Promise<TakenApart> {
-  const begins = await decodeCpio(initramfs);
-  const hasEarly = begins.tree.entries.length > 1;
-  const at = hasEarly ? begins.end : 0;
+  const isFirst = await equals(slice(initramfs, 0, base.size), base);
+  const begins = isFirst ? { tree: EMPTY_TREE, end: 0 } : await decodeCpio(initramfs);
+  const at = begins.end;
   assert.ok(await equals(slice(initramfs, at, at + base.size), base), 'the base is another');
   const packed = slice(initramfs, at + base.size);
   const isXz = Buffer.from(await firstBytes(packed)).toString('hex') === 'fd377a585a00';
@@ -28,7 +28,7 @@ export async function takeApart(initramfs: Bytes, base: Bytes, compression: Comp
   const archive = ofMemory(Buffer.concat(await Array.fromAsync(unpacked)));
   const { tree, end } = await decodeCpio(archive);
   assert.equal(end, archive.size);
-  return { early: hasEarly ? begins.tree : EMPTY_TREE, earlySize: at, late: tree, lateSize: archive.size };
+  return { early: begins.tree, earlySize: at, late: tree, lateSize: archive.size };
 }
 
 async function firstBytes(bytes: Bytes): Promise<Uint8Array> {
