@@ -38,18 +38,7 @@ export const ADV_CAPACITY: number = DIGEST_START - RECORDS_START;
  * Throws `invalid-input` for a tag outside 1..255 and for records that do not fit.
  */
 export function layoutAdvBlock(records: readonly AdvRecord[]): Bytes {
-  const byTag = new Map<number, Uint8Array>();
-  for (const { tag, value } of records) {
-    checkMetaKey(tag);
-    byTag.set(tag, value);
-  }
-  const sorted = [...byTag].sort(([a], [b]) => a - b);
-  const used = sorted.reduce((sum, [, value]) => sum + RECORD_HEADER + value.length, 0);
-  if (used > ADV_CAPACITY) {
-    throw invalid(`meta values: ${used} bytes with their headers, want at most ${ADV_CAPACITY}`, {
-      hint: 'each value takes its length in bytes and 8 more',
-    });
-  }
+  const { sorted, used } = orderAdvRecords(records);
   const head = structure(RECORDS_START + used);
   head.view.setUint32(0, HEAD_MAGIC);
   let position = RECORDS_START;
@@ -67,6 +56,26 @@ export function layoutAdvBlock(records: readonly AdvRecord[]): Bytes {
     { at: 0, bytes: ofMemory(head.data) },
     { at: DIGEST_START, bytes: ofMemory(tail.data) },
   ]);
+}
+
+/** The records as a block has them, and their bytes with headers. Throws as `layoutAdvBlock`, without the digest it takes so long to make. */
+export function orderAdvRecords(records: readonly AdvRecord[]): {
+  readonly sorted: readonly (readonly [number, Uint8Array])[];
+  readonly used: number;
+} {
+  const byTag = new Map<number, Uint8Array>();
+  for (const { tag, value } of records) {
+    checkMetaKey(tag);
+    byTag.set(tag, value);
+  }
+  const sorted = [...byTag].sort(([a], [b]) => a - b);
+  const used = sorted.reduce((sum, [, value]) => sum + RECORD_HEADER + value.length, 0);
+  if (used > ADV_CAPACITY) {
+    throw invalid(`meta values: ${used} bytes with their headers, want at most ${ADV_CAPACITY}`, {
+      hint: 'each value takes its length in bytes and 8 more',
+    });
+  }
+  return { sorted, used };
 }
 
 export interface AdvBlock {

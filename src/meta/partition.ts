@@ -5,7 +5,7 @@
 import { type Bytes, concat, padTo, zeros } from '../bytes/bytes.ts';
 import { MIB } from '../bytes/units.ts';
 import { invalid } from '../errors.ts';
-import { ADV_BLOCK_SIZE, type AdvRecord, decodeAdvBlock, layoutAdvBlock } from './adv.ts';
+import { ADV_BLOCK_SIZE, type AdvRecord, decodeAdvBlock, layoutAdvBlock, orderAdvRecords } from './adv.ts';
 import { decodeSyslinuxAdv, SYSLINUX_ADV_SIZE } from './syslinux-adv.ts';
 import { encodeMetaText, type MetaValue } from './value.ts';
 
@@ -18,8 +18,17 @@ export const META_PARTITION_SIZE: number = MIB;
  */
 export function layoutMetaPartition(values: readonly MetaValue[] | undefined): Bytes {
   if (values === undefined) return zeros(META_PARTITION_SIZE);
-  const block = layoutAdvBlock(values.map((meta) => ({ tag: meta.key, value: encodeMetaText(meta) })));
+  const block = layoutAdvBlock(values.map(recordOf));
   return padTo(concat([block, block]), META_PARTITION_SIZE);
+}
+
+/** Throws what `layoutMetaPartition` would. */
+export function checkMetaPartition(values: readonly MetaValue[] | undefined): void {
+  if (values !== undefined) orderAdvRecords(values.map(recordOf));
+}
+
+function recordOf(meta: MetaValue): AdvRecord {
+  return { tag: meta.key, value: encodeMetaText(meta) };
 }
 
 export interface MetaPartition {

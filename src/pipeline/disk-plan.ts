@@ -6,7 +6,7 @@ import { diskMetaValues } from '../disk/meta-values.ts';
 import { layoutPartitions, smallestDiskSize } from '../disk/partitions.ts';
 import type { DiskImageOptions } from '../disk/parts.ts';
 import { META_KEYS } from '../meta/key.ts';
-import { layoutMetaPartition } from '../meta/partition.ts';
+import { checkMetaPartition } from '../meta/partition.ts';
 import type { FinalProfile } from '../profiles/resolve.ts';
 import { diskChoice } from './asset-places.ts';
 import { checkDiskFormatOptions } from './disk-format.ts';
@@ -21,7 +21,7 @@ export function checkDisk(profile: FinalProfile): string[] {
   layoutPartitions(bootloader, profile.traits, dimensions);
   if (profile.output.imageOptions !== null) checkDiskFormatOptions(profile.output.imageOptions);
   const { metaContents } = profile.customization;
-  layoutMetaPartition(diskMetaValues(metaContents, bootloader, profile.traits));
+  checkMetaPartition(diskMetaValues(metaContents, bootloader, profile.traits));
   return [...sectorWarnings(bootloader, dimensions.sectorSize), ...metaWarnings(profile, bootloader)];
 }
 
