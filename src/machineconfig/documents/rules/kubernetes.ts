@@ -1,5 +1,6 @@
 /** Documents of Kubernetes' parts. */
 import { quoted } from '../../../yaml/diagnostic.ts';
+import { isNull } from '../../../yaml/scalar.ts';
 import { type IpPrefix, isIpv4, isMistake, parseAddress, parsePrefix } from '../../address.ts';
 import type { Located, LocatedObject } from '../../decode.ts';
 import { integerOf, isSet, mapEntries, object, type Report, textOf, texts } from '../../located.ts';
@@ -210,7 +211,7 @@ const ROLES = ['os:admin', 'os:reader', 'os:operator', 'os:etcd:backup', 'os:imp
 
 export function rolesMust(entry: LocatedObject, report: Report): void {
   for (const role of texts(entry, 'allowedRoles')) {
-    if (role.value !== '' && !ROLES.includes(role.value))
+    if (!isNull(role.node) && !ROLES.includes(role.value))
       report(role, `${quoted(role.value)}: want ${ROLES.join(', ')}`);
   }
 }
