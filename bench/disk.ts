@@ -3,31 +3,15 @@ import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { skipWithout } from '../test/support/tools.ts';
 import { buildOf, type Disk, prepareDisks, RAW, resultOf } from './disk-build.ts';
-import { atMost, type Bench, mebibytes, milliseconds, notMeasured, type Row } from './figure.ts';
-import { copyOf } from './imager.ts';
-import { compare, measure } from './measure.ts';
+import { atMost, type Bench, mebibytes, notMeasured, type Row } from './figure.ts';
+import { againstCopy } from './imager.ts';
+import { measure } from './measure.ts';
 
 /** Sparse and plain: all there is to do is to write it. */
 export async function rawDisk(bench: Bench): Promise<Row[]> {
   const own = await prepareDisks(bench);
   const raw = resultOf(own, RAW, 'disk.raw');
-  const build = buildOf(own, RAW);
-  const { candidate, peer, ratio } = compare(build, copyOf(raw), bench.runs);
-  const flushed = compare({ ...build, command: [...build.command, '--sync'] }, copyOf(raw, true), bench.runs);
-  return [
-    {
-      what: 'metal raw, sparse',
-      ours: milliseconds(candidate.wall),
-      peer: `cp of it, node -e 0: ${milliseconds(peer.wall)}`,
-      ...atMost(ratio, 1.3, ''),
-    },
-    {
-      what: 'the same, flushed to the disk',
-      ours: milliseconds(flushed.candidate.wall),
-      peer: `cp, sync, node -e 0: ${milliseconds(flushed.peer.wall)}`,
-      ...atMost(flushed.ratio, 1.3, ''),
-    },
-  ];
+  return againstCopy('metal raw, sparse', buildOf(own, RAW), { file: raw, limit: 1.3, runs: bench.runs });
 }
 
 /** What upstream takes 45 s for. */
@@ -39,23 +23,10 @@ export async function zstdDisk(bench: Bench): Promise<Row[]> {
   const disk: Disk = { profile: 'metal', options: ['--compression', 'zst'] };
   const packed = resultOf(own, disk, 'disk.raw.zst');
   const build = buildOf(own, disk, true);
-  const { candidate, peer, ratio } = compare(build, copyOf(packed), bench.runs);
-  const flushed = compare({ ...build, command: [...build.command, '--sync'] }, copyOf(packed, true), bench.runs);
   const theirs = join(own.directory, 'theirs.zst');
   const zstd = measure({ command: ['zstd', '-q', '-T0', '-18', '-k', raw, '-o', theirs] });
   return [
-    {
-      what: 'metal raw.zst, first time',
-      ours: milliseconds(candidate.wall),
-      peer: `cp of it, node -e 0: ${milliseconds(peer.wall)}`,
-      ...atMost(ratio, 2, ''),
-    },
-    {
-      what: 'the same, flushed to the disk',
-      ours: milliseconds(flushed.candidate.wall),
-      peer: `cp, sync, node -e 0: ${milliseconds(flushed.peer.wall)}`,
-      ...atMost(flushed.ratio, 2, ''),
-    },
+    ...againstCopy('metal raw.zst, first time', build, { file: packed, limit: 2, runs: bench.runs }),
     {
       what: 'its size',
       ours: mebibytes(statSync(packed).size),

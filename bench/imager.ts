@@ -9,8 +9,8 @@ import {
   type SyntheticAssets,
   writeSyntheticAssets,
 } from '../test/support/synthetic-assets.ts';
-import { GIB, MIB } from './figure.ts';
-import type { Candidate } from './measure.ts';
+import { atMost, GIB, MIB, milliseconds, type Row } from './figure.ts';
+import { type Candidate, compare } from './measure.ts';
 
 export const ROOT: string = fileURLToPath(new URL('..', import.meta.url));
 
@@ -53,8 +53,32 @@ export function settle(...paths: readonly string[]): void {
   execFileSync('sync');
 }
 
-/** The peer of every build: a copy of its result, and a Node that does nothing. Holes stay holes; `isFlushed` as `--sync` is. */
-export function copyOf(file: string, isFlushed = false): Candidate {
+/** A build against a copy of its result and a Node that does nothing: left to the operating system, and flushed to the disk. */
+export function againstCopy(
+  what: string,
+  build: Candidate,
+  { file, limit, runs }: { readonly file: string; readonly limit: number; readonly runs: number },
+): Row[] {
+  const left = compare(build, copyOf(file), runs);
+  const flushed = compare({ ...build, command: [...build.command, '--sync'] }, copyOf(file, true), runs);
+  return [
+    {
+      what,
+      ours: milliseconds(left.candidate.wall),
+      peer: `cp of it, node -e 0: ${milliseconds(left.peer.wall)}`,
+      ...atMost(left.ratio, limit, ''),
+    },
+    {
+      what: 'the same, flushed to the disk',
+      ours: milliseconds(flushed.candidate.wall),
+      peer: `cp, sync, node -e 0: ${milliseconds(flushed.peer.wall)}`,
+      ...atMost(flushed.ratio, limit, ''),
+    },
+  ];
+}
+
+/** Holes stay holes. */
+function copyOf(file: string, isFlushed = false): Candidate {
   const copy = `${file}.copy`;
   const script = `cp --reflink=never "$1" "$2" && ${isFlushed ? 'sync "$2" && ' : ''}"$3" -e 0`;
   return {

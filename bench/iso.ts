@@ -1,20 +1,10 @@
 /** ISO images. */
 import { renameSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { atMost, type Bench, forInformation, GIB, MIB, mebibytes, notMeasured, type Row } from './figure.ts';
 import {
-  atMost,
-  type Bench,
-  forInformation,
-  GIB,
-  MIB,
-  mebibytes,
-  milliseconds,
-  notMeasured,
-  type Row,
-} from './figure.ts';
-import {
+  againstCopy,
   buildArguments,
-  copyOf,
   imager,
   makeAssets,
   onlyFile,
@@ -23,7 +13,7 @@ import {
   settle,
   withoutSpace,
 } from './imager.ts';
-import { type Candidate, compare, measure, repeat } from './measure.ts';
+import { type Candidate, measure, repeat } from './measure.ts';
 
 /** A customised ISO of assets of the real size, from a store that has them, against copying it. */
 export async function warmIso({ directory, runs }: Bench): Promise<Row[]> {
@@ -37,23 +27,10 @@ export async function warmIso({ directory, runs }: Bench): Promise<Row[]> {
   const iso = join(directory, 'template.iso');
   // Moved, not copied: it keeps its holes, which cp then finds.
   renameSync(onlyFile(output), iso);
-  const { candidate, peer: copied, ratio } = compare(build, copyOf(iso), runs);
-  const flushed = compare({ ...build, command: [...build.command, '--sync'] }, copyOf(iso, true), runs);
   const { size, blocks } = statSync(iso);
   const content = REAL_SIZES.kernelSize + REAL_SIZES.initramfsSize;
   return [
-    {
-      what: 'ISO with META, warm store',
-      ours: milliseconds(candidate.wall),
-      peer: `cp of it, node -e 0: ${milliseconds(copied.wall)}`,
-      ...atMost(ratio, 1.3, ''),
-    },
-    {
-      what: 'the same, flushed to the disk',
-      ours: milliseconds(flushed.candidate.wall),
-      peer: `cp, sync, node -e 0: ${milliseconds(flushed.peer.wall)}`,
-      ...atMost(flushed.ratio, 1.3, ''),
-    },
+    ...againstCopy('ISO with META, warm store', build, { file: iso, limit: 1.3, runs }),
     {
       what: 'ISO size on disk',
       ours: mebibytes(blocks * 512),

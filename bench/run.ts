@@ -12,6 +12,7 @@ import { table } from './measure.ts';
 import { moduleIndexes } from './module-indexes.ts';
 import { packedDisks } from './packed-disk.ts';
 import { coldPull } from './pull.ts';
+import { realContent } from './real-content.ts';
 import { squashfs } from './squashfs.ts';
 import { install, startUp } from './start-up.ts';
 import { volumes } from './volumes.ts';
@@ -24,6 +25,7 @@ const FIGURES: Readonly<Record<string, Figure>> = {
   'zstd-disk': zstdDisk,
   'packed-disks': packedDisks,
   qcow2: qcow2Disk,
+  'real-content': realContent,
   'disk-memory': diskMemory,
   volumes,
   squashfs,
