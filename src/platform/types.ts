@@ -170,6 +170,12 @@ export interface ProcessRequest {
   readonly timeout: number;
   /** Bytes of stdout and of stderr; above it the child is killed and `dependency` thrown. */
   readonly outputLimit: number;
+  /** What messages call the program; `command` unless given. */
+  readonly label?: string;
+  /** Nothing may outlive the child: what it leaves behind in its process group, or with its output open, is killed and `dependency` thrown. */
+  readonly alone?: boolean;
+  /** What the files below `directory` may occupy, in bytes; above it the child is killed and `dependency` thrown. Looked at while it runs. */
+  readonly diskLimit?: { readonly directory: string; readonly bytes: number };
   readonly signal?: AbortSignal;
 }
 

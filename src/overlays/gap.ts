@@ -1,0 +1,97 @@
+/**
+ * What an overlay may write onto the disk itself: what boot ROMs load by its place, into the room before the first partition that
+ * the partition table leaves. Source: spec boot-and-images 6.1, 6.4.
+ */
+import { type Bytes, ofMemory, type Placement } from '../bytes/bytes.ts';
+import { readInto } from '../bytes/read.ts';
+import { KIB, MIB } from '../bytes/units.ts';
+import { ImagerError } from '../errors.ts';
+
+/** Bytes `start` up to, not including, `end`. */
+export interface Area {
+  readonly name: string;
+  readonly start: number;
+  readonly end: number;
+}
+
+/** The disk as the program was given it, with what belongs to somebody else. */
+export interface WrittenDisk {
+  readonly disk: Bytes;
+  /** In ascending order, without overlap: partition table and partitions. What lies between them behind the first partition belongs to nobody, and is refused too. */
+  readonly taken: readonly Area[];
+  /** Where the first partition begins. */
+  readonly gapEnd: number;
+}
+
+const BLOCK: number = 4 * KIB;
+const STEP: number = 4 * MIB;
+
+/**
+ * Everything in the disk that is not zero, in blocks. Throws `dependency` for a byte outside the gap, naming its offset and whose it is.
+ */
+export async function gapWrites({ disk, taken, gapEnd }: WrittenDisk, what: string): Promise<Placement[]> {
+  const placements: Placement[] = [];
+  const buffer = new Uint8Array(STEP);
+  for (let position = 0; position < disk.size; position += STEP) {
+    const data = buffer.subarray(0, Math.min(STEP, disk.size - position));
+    await readInto(disk, position, data);
+    if (isAllZero(data)) continue;
+    for (const { start, end } of runsOf(data)) {
+      const at = position + start;
+      refuseOutside({ taken, gapEnd }, data, at, position, end, what);
+      placements.push({ at, bytes: ofMemory(data.slice(start, end)) });
+    }
+  }
+  return placements;
+}
+
+/** Eight bytes at once: most of a disk is a hole. The last bytes of an odd size are looked at one by one. */
+function isAllZero(data: Uint8Array): boolean {
+  const words = new BigUint64Array(data.buffer, data.byteOffset, Math.floor(data.length / 8));
+  if (words.some((word) => word !== 0n)) return false;
+  return data.subarray(words.length * 8).every((byte) => byte === 0);
+}
+
+/** Stretches from the first byte that is not zero to the last, broken where a whole block is. */
+function* runsOf(data: Uint8Array): Generator<{ start: number; end: number }> {
+  let start = -1;
+  let last = -1;
+  for (let index = 0; index < data.length; index++) {
+    if (data[index] === 0) continue;
+    if (start >= 0 && index - last > BLOCK) {
+      yield { start, end: last + 1 };
+      start = -1;
+    }
+    if (start < 0) start = index;
+    last = index;
+  }
+  if (start >= 0) yield { start, end: last + 1 };
+}
+
+function refuseOutside(
+  { taken, gapEnd }: Pick<WrittenDisk, 'taken' | 'gapEnd'>,
+  data: Uint8Array,
+  from: number,
+  base: number,
+  end: number,
+  what: string,
+): void {
+  const firstIn = (start: number, stop: number): number => {
+    for (let at = Math.max(start, from); at < Math.min(stop, base + end); at++) if (data[at - base] !== 0) return at;
+    return -1;
+  };
+  for (const { name, start, end: stop } of [
+    ...taken,
+    { name: 'behind the partitions', start: gapEnd, end: Number.MAX_SAFE_INTEGER },
+  ]) {
+    const at = firstIn(start, stop);
+    if (at < 0) continue;
+    throw new ImagerError(
+      'dependency',
+      `${what}: wrote to the disk at byte ${at} (0x${at.toString(16)}), which is ${name}`,
+      {
+        hint: `want writes before the first partition, which begins at byte ${gapEnd}, and not over the partition table; partitionOptions.offset moves both back`,
+      },
+    );
+  }
+}
