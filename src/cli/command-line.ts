@@ -2,6 +2,7 @@
 import { Argument, Command, CommanderError, Option } from 'commander';
 import { ImagerError } from '../errors.ts';
 import { addCache, type CacheFlags } from './cache-flags.ts';
+import { addConfig, type ConfigInvocation } from './config-flags.ts';
 import { addDoctor, type DoctorFlags } from './doctor-flags.ts';
 import { FLAGS, type Flag, type FlagValues, GROUP_TITLES, RETIRED_FLAGS } from './flags.ts';
 import { addVerify, type VerifyFlags } from './verify-flags.ts';
@@ -45,6 +46,7 @@ export type Invocation =
       readonly update: boolean;
     }
   | { readonly command: 'cache create'; readonly flags: CacheFlags }
+  | ConfigInvocation
   /** Everything is said already: help, version, a completion script. */
   | { readonly command: 'answered' };
 
@@ -119,6 +121,7 @@ function buildProgram(texts: Texts, isNamed: IsNamed, found: Found): Command {
   addLock(program, texts, isNamed, found);
   addVerify(program, (flags) => found({ command: 'verify', flags }));
   addCache(program, (flags) => found({ command: 'cache create', flags }));
+  addConfig(program, found);
   addDoctor(program, (flags) => found({ command: 'doctor', flags }));
   // The real one is attached by `complete`; this entry makes the help list it without loading the library.
   if (texts.complete === undefined) {

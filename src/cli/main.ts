@@ -43,6 +43,9 @@ async function runInvocation(invocation: Invocation, io: Io): Promise<number> {
       return (await import('./store-command.ts')).runStore(invocation, io);
     case 'cache create':
       return (await import('./cache-command.ts')).runCache(invocation.flags, io);
+    case 'config validate':
+    case 'config schema':
+      return (await import('./config-command.ts')).runConfig(invocation, io);
     case 'lock':
       return (await import('./lock-command.ts')).runLock(invocation, io);
     case 'verify':

@@ -32,7 +32,8 @@ const EXCERPT_WIDTH = 120;
 const SHOWN_PROBLEMS = 50;
 
 /** Values under such keys never reach a log or a terminal. */
-const SECRET = /((?:private|preshared)_?key|token|secret|password)(["']?\s*[:=]\s*)("[^"]*"?|'[^']*'?|[^\s,}\]]+)/giu;
+const SECRET =
+  /((?:private|preshared)_?key|\bkey|token|secret|password|passphrase|\bauth)(["']?\s*[:=]\s*)("[^"]*"?|'[^']*'?|[^\s,}\]]+)/giu;
 
 /** `file:line:column: path: message`, on one line, without excerpt. */
 export function problemLine(source: SourceText, problem: Problem): string {
@@ -160,9 +161,13 @@ function lineOf(text: string, line: number): string | undefined {
 function printable(line: string): string {
   return line
     .replaceAll(SECRET, (_, key: string, colon: string, value: string) => key + colon + '*'.repeat([...value].length))
+    .replaceAll(ENCODED, (value) => '*'.repeat(value.length))
     .replaceAll('\t', ' ')
     .replaceAll(/[\p{Cc}\p{Cf}\p{Cs}\u2028\u2029]/gu, '\u00b7');
 }
+
+/** Base64 too long to be anything but a key or a certificate; digests are none. */
+const ENCODED = /(?<![A-Za-z0-9+/=:-])[A-Za-z0-9+/]{40,}={0,2}/g;
 
 /** A value as messages quote it: on one line, at most 60 characters, without characters a terminal would act on. */
 export function quoted(value: string): string {

@@ -48,7 +48,7 @@ export function checkMachineConfig(
   options: CheckOptions = {},
 ): CheckedConfig {
   const text = typeof input === 'string' ? input : decodeYamlText(input, file);
-  const minor = minorOf(options.talosVersion);
+  const minor = minorOfVersion(options.talosVersion);
   const { source, documents, problems: loading } = loadDocuments(text, file, minor);
   const loads = loading.length === 0;
   const completeForBoot = documents.some(({ kind }) => kind === '');
@@ -72,7 +72,8 @@ const INCOMPLETE: Problem = {
   hint: 'partial configurations are fine in an image',
 };
 
-function minorOf(version: string | undefined): number {
+/** The minor of `1.14`, `v1.14.0-rc.1`; the newest known without a version. Throws `invalid-input`. */
+export function minorOfVersion(version: string | undefined): number {
   if (version === undefined) return NEWEST_MINOR;
   const minor = /^v?1\.([0-9]{1,3})(?:[.-].*)?$/.exec(version)?.[1];
   if (minor === undefined) throw invalid(`Talos version ${quoted(version)}: want one like 1.${NEWEST_MINOR}`);

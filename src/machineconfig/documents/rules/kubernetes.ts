@@ -114,7 +114,7 @@ export function endpointProblem(text: string): string | undefined {
   const url = parseUrl(text);
   if (isMistake(url)) return `${url.mistake}: want a URL`;
   const { name, port } = splitHostPort(url.host);
-  if (name === '') return `${quoted(text)}: want a host, like https://192.0.2.1:6443`;
+  if (name === '') return 'want a host, like https://192.0.2.1:6443';
   if (port !== '' && (Number(port) < 1 || Number(port) > 65535)) return `port ${port}: want 1..65535`;
   return undefined;
 }

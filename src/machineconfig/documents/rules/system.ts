@@ -12,14 +12,13 @@ import { numberMust, type Rule, TEN_SECONDS, textMust } from './rule.ts';
 import { runtimeSpec } from './runtime-spec.ts';
 import { isKey32, isPem } from './secrets.ts';
 
-/** A URL that must be of these schemes, and pass. */
+/** A URL that must be of these schemes, and pass. Messages do not quote it: URLs carry tokens and passwords. */
 function urlMust(field: string, schemes: readonly string[], passes: (url: ParsedUrl) => boolean, wish: string): Rule {
   return (entry, report) => {
     const text = textOf(entry, field) ?? '';
     const url = parseUrl(text);
     if (text === '' || isMistake(url)) return;
-    if (!schemes.includes(url.scheme) || !passes(url))
-      report(entry.fields.get(field)!, `${quoted(text)}: want ${wish}`);
+    if (!schemes.includes(url.scheme) || !passes(url)) report(entry.fields.get(field)!, `want ${wish}`);
   };
 }
 
