@@ -142,7 +142,7 @@ async function serviceProblems(rootfs: Tree, problem: Reporter): Promise<Extensi
         problems.push(problem('warning', 'service', `no /${CONTAINERS}/${name}: the service's files`, { file }));
       }
     } catch (error) {
-      problems.push(problem('error', 'service', messageOf(error), { file }));
+      problems.push(problem('error', 'service', messageOf(error).replace(`${file}: `, ''), { file }));
     }
   }
   return problems;
