@@ -41,7 +41,7 @@ export async function fetchExtensions(
   const problems: ExtensionProblem[] = [];
   for (const [index, source] of sources.entries()) {
     const name = nameOfExtension(source);
-    const { tree, digest } = await fetchTree(workplace, source, profile.arch, pinned[index]);
+    const { tree, digest } = await fetchTree(workplace, source, profile.arch, pinned[index], 'system extension');
     const opened = await openOrTell(tree, name);
     if ('problem' in opened) problems.push(opened.problem);
     else fetched.push({ name, digest, extension: opened });
@@ -70,18 +70,21 @@ async function openOrTell(tree: Tree, name: string): Promise<Extension | { reado
   }
 }
 
-interface FetchedTree {
+export interface FetchedTree {
   readonly tree: Tree;
+  /** Of the image's manifest for the architecture, or of the tarball. */
   readonly digest: Digest;
 }
 
-async function fetchTree(
+/** What a container asset holds, fetched where it is not here; `what` is how messages begin. Throws what pulling throws. */
+export async function fetchTree(
   workplace: Workplace,
   source: ExtensionSource,
   architecture: string,
   pinned: Digest | undefined,
+  what: string,
 ): Promise<FetchedTree> {
-  if (source.kind === 'tarball') return openTarball(workplace, source.file, pinned);
+  if (source.kind === 'tarball') return openTarball(workplace, source.file, pinned, what);
   const { transport } = workplace;
   const around = {
     ...workplace,
@@ -91,11 +94,11 @@ async function fetchTree(
     const { tree, manifestDigest } = await pullImage(around, source.image, architecture, pinned);
     return { tree, digest: manifestDigest };
   } catch (error) {
-    throw asDependency('system extension', error);
+    throw asDependency(what, error);
   }
 }
 
-/** Whatever an extension cannot be had from is no mistake in the profile: upstream has one exit code for all of it. */
+/** Whatever such an asset cannot be had from is no mistake in the profile: upstream has one exit code for all of it. */
 function asDependency(context: string, error: unknown): unknown {
   const told = withContext(context, error);
   if (!(told instanceof ImagerError) || (told.code !== 'invalid-input' && told.code !== 'io')) return told;
@@ -104,7 +107,12 @@ function asDependency(context: string, error: unknown): unknown {
 }
 
 /** As upstream has it: plain, the root of the file system, no whiteouts. */
-async function openTarball(workplace: Workplace, file: string, pinned: Digest | undefined): Promise<FetchedTree> {
+async function openTarball(
+  workplace: Workplace,
+  file: string,
+  pinned: Digest | undefined,
+  what: string,
+): Promise<FetchedTree> {
   try {
     const source = await workplace.platform.files.source(file);
     const content = ofSource(source);
@@ -116,6 +124,6 @@ async function openTarball(workplace: Workplace, file: string, pinned: Digest | 
     }
     return { tree: flatten([{ label: 'tarball', entries: await indexTarBytes(content), source }]), digest };
   } catch (error) {
-    throw asDependency(`system extension ${file}`, error);
+    throw asDependency(`${what} ${file}`, error);
   }
 }

@@ -4,6 +4,7 @@ import type { ContainerAsset, Profile } from '../profiles/profile.ts';
 import { formatAssetSource, splitNamedPath } from './asset-source.ts';
 import type { ImageAssetSource } from './imager-image.ts';
 
+/** Where a container asset of a profile comes from. */
 export type ExtensionSource =
   | { readonly kind: 'image'; readonly image: ImageAssetSource; readonly insecure: boolean }
   /** A plain tar of the root of an extension image. */
@@ -24,12 +25,16 @@ export function hasExtensions(profile: Profile): boolean {
 
 /** In the order of the list; none for outputs without an initramfs. Throws `invalid-input` for one that says nowhere. */
 export function extensionSources(profile: Profile): ExtensionSource[] {
-  return holdsExtensions(profile) ? profile.input.systemExtensions.map(sourceOf) : [];
+  return holdsExtensions(profile) ? profile.input.systemExtensions.map(extensionSource) : [];
 }
 
-/** Of several places the first counts, as upstream has it. */
-function sourceOf({ tarballPath, ociPath, imageRef, forceInsecure }: ContainerAsset, index: number): ExtensionSource {
-  const field = `input.systemExtensions[${index}]`;
+function extensionSource(asset: ContainerAsset, index: number): ExtensionSource {
+  return containerSource(asset, `input.systemExtensions[${index}]`);
+}
+
+/** Of several places the first counts, as upstream has it. Throws `invalid-input`, naming `field`, where there is none. */
+export function containerSource(asset: ContainerAsset, field: string): ExtensionSource {
+  const { tarballPath, ociPath, imageRef, forceInsecure } = asset;
   if (tarballPath !== '') return { kind: 'tarball', file: tarballPath };
   if (ociPath !== '') {
     const { path: directory, name } = splitNamedPath(ociPath);
