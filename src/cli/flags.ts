@@ -78,7 +78,13 @@ export const FLAGS: readonly Flag[] = [
     'KEY=VALUE',
     'overlay option; KEY=@FILE, or @FILE with a YAML mapping',
   ),
-  toolFlag('customisation', 'no-validate', 'switch', '', 'take the 0xa network document as it is, mistakes included'),
+  toolFlag(
+    'customisation',
+    'no-validate',
+    'switch',
+    '',
+    'take the 0xa network document and an embedded configuration as they are, mistakes included',
+  ),
 
   toolFlag(
     'inputs',

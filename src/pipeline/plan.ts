@@ -116,7 +116,7 @@ export async function planBuild(around: Workplace, request: PlanRequest, options
     ? await resolveInputs(origins)
     : origins.map(({ input }) => ({ ...input, digest: null }));
   const base = await planBaseInstaller(workplace, profile, options);
-  const extensions = await planExtensions(workplace, profile, options);
+  const extensions = await planExtensions(workplace, request, options);
   const cache = await planImageCache(workplace, request, options);
   return {
     profile: documentOf(profile),

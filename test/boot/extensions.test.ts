@@ -24,7 +24,7 @@ const skip = skipWithoutDemoAssets() || skipWithoutQemu('seabios', 'ovmf');
 
 const VERSION = 'v1.12.0';
 const LABEL = 'system_u:object_r:container_file_t:s0';
-const CONFIG = 'machine:\n  type: worker\n';
+const CONFIG = 'apiVersion: v1alpha1\nkind: HostnameConfig\nhostname: node-1\n';
 const SERVICE = 'name: pinger\ncontainer:\n  entrypoint: bin/pinger\nrestart: always\n';
 
 const platform = nodePlatform();

@@ -32,6 +32,7 @@ import { rejected } from '../support/rejected.ts';
 
 const INITRAMFS: GivenProfile = { output: { kind: 'initramfs' } };
 const PLAIN = extensionTree({ 'usr/local/bin/hello': 'hello' });
+const CONFIG = 'apiVersion: v1alpha1\nkind: HostnameConfig\nhostname: node-1\n';
 const DRIVER = extensionTree(
   { [`${MODULES}/extras/driver.ko`]: kernelModule({ needs: ['base_symbol'], info: ['alias=pci:v1*'] }) },
   { name: 'driver' },
@@ -246,11 +247,20 @@ describe('the same extensions', () => {
   });
 });
 
+test('an embedded configuration with mistakes is refused', async () => {
+  await using workplace = await testWorkplace();
+  const customization = { embeddedMachineConfiguration: 'machine:\n  type: boss\n' };
+  const request = await prepared(workplace, [], { output: { kind: 'uki' }, customization });
+  await assert.rejects(planned(workplace, request), rejected('invalid-input', /^embedded machine configuration:2:9: machine\.type: /m));
+  const { warnings } = await planned(workplace, { ...request, skipNetworkCheck: true });
+  assert.deepEqual(warnings, []);
+});
+
 test('an embedded configuration is the last extension', async () => {
   await using workplace = await testWorkplace();
   const request = await prepared(workplace, [PLAIN], {
     output: { kind: 'uki' },
-    customization: { embeddedMachineConfiguration: 'machine: {}\n' },
+    customization: { embeddedMachineConfiguration: CONFIG },
   });
   const uki = await readPe(await built(workplace, request), 'UKI');
   const initramfs = sectionContent(uki.sections.find(({ name }) => name === '.initrd')!);
@@ -258,7 +268,7 @@ test('an embedded configuration is the last extension', async () => {
   const { tree } = await decodeSquashfs(fileAt(late, '1.sqsh')!, workplace.platform.compression);
   const config = tree.byPath.get('usr/local/etc/talos/config.yaml');
   assert.ok(config?.kind === 'file');
-  assert.equal(new TextDecoder().decode(await read(config.content)), 'machine: {}\n');
+  assert.equal(new TextDecoder().decode(await read(config.content)), CONFIG);
   assert.equal(config.mode, 0o400);
   const label = config.xattrs?.get('security.selinux');
   assert.equal(new TextDecoder().decode(label), 'system_u:object_r:system_state_t:s0');
