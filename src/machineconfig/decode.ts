@@ -120,8 +120,9 @@ function objectOf(decoder: Decoder, node: YamlNode, type: ObjectType, path: stri
       if (meant !== undefined && decoder.options.unknownKeys !== 'warning' && !fields.has(meant))
         fields.set(meant, { path: inner, node: key });
     }
+    const isRead = !isNull(value) || decoder.options.refusesUnknown === true;
+    if (field !== undefined && isRead && isTooNew(decoder, field)) tooNew(decoder, key, inner, field);
     if (field !== undefined && !isNull(value)) {
-      if (isTooNew(decoder, field)) tooNew(decoder, key, inner, field);
       fields.set(key.text, fieldValue(decoder, value, field, inner));
     }
   }

@@ -166,8 +166,9 @@ function printable(line: string): string {
     .replaceAll(/[\p{Cc}\p{Cf}\p{Cs}\u2028\u2029]/gu, '\u00b7');
 }
 
-/** Base64 too long to be anything but a key or a certificate; digests are none. */
-const ENCODED = /(?<![A-Za-z0-9+/=:-])[A-Za-z0-9+/]{40,}={0,2}/g;
+/** Base64 too long to be anything but a key or a certificate: letters of both cases and digits. */
+const ENCODED =
+  /(?<![A-Za-z0-9+/=])(?=[a-z0-9+/]*[A-Z])(?=[A-Z0-9+/]*[a-z])(?=[A-Za-z+/]*[0-9])[A-Za-z0-9+/]{40,}={0,2}/g;
 
 /** A value as messages quote it: on one line, at most 60 characters, without characters a terminal would act on. */
 export function quoted(value: string): string {

@@ -5,7 +5,7 @@
 import { invalid } from '../../errors.ts';
 import { byPosition, type Problem, quoted, type SourceText } from '../../yaml/diagnostic.ts';
 import { decodeYamlText } from '../../yaml/document.ts';
-import { type ConfigDocument, loadDocuments } from './load.ts';
+import { type ConfigDocument, type LoadedConfig, loadDocuments } from './load.ts';
 import { documentRules } from './rules.ts';
 import { streamRules } from './stream-rules.ts';
 
@@ -48,21 +48,29 @@ export function checkMachineConfig(
   options: CheckOptions = {},
 ): CheckedConfig {
   const text = typeof input === 'string' ? input : decodeYamlText(input, file);
-  const minor = minorOfVersion(options.talosVersion);
-  const { source, documents, problems: loading } = loadDocuments(text, file, minor);
-  const loads = loading.length === 0;
-  const completeForBoot = documents.some(({ kind }) => kind === '');
-  const context = {
-    minor,
-    mode: options.mode ?? 'metal',
-    local: options.local === true,
-    strict: options.strict === true,
+  const loaded = loadDocuments(text, file, minorOfVersion(options.talosVersion));
+  const { source, documents, problems } = loaded;
+  return {
+    source,
+    problems: [...problems, ...validateDocuments(loaded, options)].sort(byPosition),
+    documents,
+    loads: problems.length === 0,
+    completeForBoot: isComplete(documents),
   };
-  const problems = [...loading];
-  for (const document of documents) problems.push(...documentRules(document, context));
-  if (loads) problems.push(...streamRules(documents, context));
-  if (loads && !completeForBoot && options.partial !== true) problems.push(INCOMPLETE);
-  return { source, problems: problems.sort(byPosition), documents, loads, completeForBoot };
+}
+
+/** What validation finds in documents that were loaded for the same Talos version. */
+export function validateDocuments({ documents, problems }: LoadedConfig, options: CheckOptions): readonly Problem[] {
+  const { mode = 'metal', local = false, strict = false, partial = false } = options;
+  const context = { minor: minorOfVersion(options.talosVersion), mode, local, strict };
+  const found = documents.flatMap((document) => documentRules(document, context));
+  // What could not be read would be missed by the others.
+  if (problems.length > 0) return found;
+  return [...found, ...streamRules(documents, context), ...(isComplete(documents) || partial ? [] : [INCOMPLETE])];
+}
+
+function isComplete(documents: readonly ConfigDocument[]): boolean {
+  return documents.some(({ kind }) => kind === '');
 }
 
 const INCOMPLETE: Problem = {

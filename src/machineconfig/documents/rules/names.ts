@@ -38,7 +38,8 @@ const IMAGE_NAME =
 export function isImageReference(text: string): boolean {
   const [, name = '', suffix = ''] =
     /^(.*?)((?:@sha256:[0-9a-f]{64}|:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?)$/.exec(text) ?? [];
-  return IMAGE_NAME.test(name) && !(suffix === '' && text.includes('@'));
+  // A single letter is no repository.
+  return name.length >= 2 && IMAGE_NAME.test(name) && !(suffix === '' && text.includes('@'));
 }
 
 /** Kubernetes minors a Talos minor runs: six of them, ending with the one current at its release. */

@@ -1,0 +1,129 @@
+/** Verdicts of upstream's loader and validator on machine configurations. */
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { type CheckOptions, type ConfigMode, validateDocuments } from '../../../src/machineconfig/documents/check.ts';
+import { loadDocuments } from '../../../src/machineconfig/documents/load.ts';
+import { decodeYamlText } from '../../../src/yaml/document.ts';
+import { vectorLines } from '../../support/vectors.ts';
+
+interface Verdict {
+  readonly class: string;
+  readonly documents?: readonly string[];
+  readonly completeForBoot?: boolean;
+  readonly valid?: Readonly<Record<ConfigMode, boolean>>;
+}
+
+interface ConfigCase {
+  readonly id: string;
+  readonly doc?: string;
+  readonly docBase64?: string;
+  readonly 'v1.14.0-rc.1': Verdict;
+  readonly 'v1.13.9': Verdict | 'same' | 'not-registered';
+}
+
+interface ValueCase {
+  readonly id: string;
+  readonly doc: string;
+  readonly 'v1.14.0-rc.1': { readonly load: string; readonly valid?: boolean };
+}
+
+/** Where we refuse what upstream takes. */
+const STRICTER: Readonly<Record<string, string>> = {
+  'stream/nesting-flow-1000': 'nesting is bounded: nothing a person writes is 500 levels deep',
+  'stream/nesting-flow-9990': 'nesting is bounded: nothing a person writes is 500 levels deep',
+  'stream/value-machine': 'upstream takes the value `machine` for the missing apiVersion, by accident',
+  'ContainerConfig.image=1972c518': 'http://a/b: no registry is called "http:"',
+};
+
+/** Both refuse, for another reason. */
+const OTHER_REASON: ReadonlySet<string> = new Set(['VethConfig/only-header']);
+
+const MODES: readonly ConfigMode[] = ['metal', 'cloud', 'container'];
+
+function textOf({ doc, docBase64 }: { readonly doc?: string; readonly docBase64?: string }): string | undefined {
+  if (doc !== undefined) return doc;
+  try {
+    return decodeYamlText(Buffer.from(docBase64!, 'base64'));
+  } catch {
+    return undefined;
+  }
+}
+
+function verdictOf(one: { readonly doc?: string; readonly docBase64?: string }, minor: number): Verdict {
+  const text = textOf(one);
+  if (text === undefined) return { class: 'refused' };
+  const loaded = loadDocuments(text, 'f', minor);
+  if (loaded.problems.length > 0) return { class: 'refused' };
+  const isValid = (mode: ConfigMode): boolean => {
+    const options: CheckOptions = { mode, talosVersion: `1.${minor}`, partial: true };
+    return validateDocuments(loaded, options).every(({ severity }) => severity === 'warning');
+  };
+  return {
+    class: 'ok',
+    // Upstream lists the root document first.
+    documents: [...loaded.documents]
+      .sort((a, b) => Number(a.kind !== '') - Number(b.kind !== ''))
+      .map(({ kind, name }) => `${kind} ${name}`.trim()),
+    valid: { metal: isValid('metal'), cloud: isValid('cloud'), container: isValid('container') },
+  };
+}
+
+/** `v1alpha1 LinkConfig "eth0"` as upstream lists documents; the root document has no kind. */
+function listed(document: string): string {
+  const [, kind = '', name] = /^(?:v1alpha1 ?)?(\S*)(?: "(.*)")?$/s.exec(document) ?? [];
+  return `${kind} ${name ?? ''}`.trim();
+}
+
+for (const topic of ['config-documents', 'config-v1alpha1', 'config-cross-and-patch', 'config-stream']) {
+  test(`${topic}: taken, refused and valid as upstream has it`, () => {
+    const different: string[] = [];
+    for (const one of vectorLines<ConfigCase>(`machine-config/${topic}.jsonl.gz`)) {
+      const wanted = one['v1.14.0-rc.1'];
+      const found = verdictOf(one, 14);
+      if (one.id in STRICTER) {
+        assert.equal(wanted.class === 'ok' && found.class === 'ok', false, `${one.id} is not stricter any more`);
+      } else if (wanted.class !== 'ok') {
+        if (found.class === 'ok' && !OTHER_REASON.has(one.id)) different.push(`${one.id}: loads, want ${wanted.class}`);
+        if (found.valid?.metal === true) different.push(`${one.id}: valid, want ${wanted.class}`);
+      } else if (found.class !== 'ok') different.push(`${one.id}: refused`);
+      else {
+        for (const mode of MODES) {
+          if (found.valid![mode] !== wanted.valid![mode])
+            different.push(`${one.id}, ${mode}: valid ${found.valid![mode]}`);
+        }
+        assert.deepEqual(found.documents, wanted.documents!.map(listed), one.id);
+      }
+    }
+    assert.deepEqual(different, []);
+  });
+}
+
+test('single values are taken, refused and valid as upstream has it', () => {
+  const different: string[] = [];
+  for (const { id, doc, 'v1.14.0-rc.1': wanted } of vectorLines<ValueCase>('machine-config/config-values.jsonl.gz')) {
+    if (id in STRICTER) continue;
+    const loaded = loadDocuments(doc, 'f', 14);
+    const loads = loaded.problems.length === 0;
+    if (loads !== (wanted.load === 'ok')) different.push(`${id}: loads ${loads}`);
+    if (!loads || wanted.load !== 'ok') continue;
+    // Left out of the verdicts: that a control plane or an identity is missing.
+    const errors = validateDocuments(loaded, { partial: true }).filter(({ severity, message }) => {
+      return severity === 'error' && !/root document of type controlplane|discovery identity/.test(message);
+    });
+    if ((errors.length === 0) !== wanted.valid) different.push(`${id}: valid ${errors.length === 0}`);
+  }
+  assert.deepEqual(different, []);
+});
+
+describe('earlier releases', () => {
+  test('refuse kinds and fields that came later', () => {
+    const different: string[] = [];
+    for (const one of vectorLines<ConfigCase>('machine-config/config-documents.jsonl.gz')) {
+      const wanted = one['v1.13.9'];
+      const found = verdictOf(one, 13);
+      const isLater = wanted === 'not-registered' || (wanted !== 'same' && wanted.class === 'unknown-keys');
+      if (isLater && found.class === 'ok') different.push(one.id);
+    }
+    assert.deepEqual(different, []);
+  });
+});
