@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import process from 'node:process';
 import type { Transform, TransformOptions } from 'node:stream';
 import { promisify } from 'node:util';
@@ -61,6 +62,7 @@ export const nodeCompression: Compression = {
     lzma2 ??= { library: loadLzma2() };
     return lzma2.library;
   },
+  parallelism: availableParallelism(),
   encoders: { deflate: `zlib ${process.versions.zlib}`, zstd: `zstd ${process.versions.zstd}` },
   crc32: (data, previous = 0) => crc32(data, previous),
 };

@@ -98,6 +98,8 @@ export interface Compression {
   unpackBlock(format: 'zlib' | 'zstd', data: Uint8Array, limit: number): Promise<Uint8Array>;
   /** `undefined` where there is no native LZMA2: `formats/xz` then does without. */
   readonly lzma2: NativeLzma2 | undefined;
+  /** As many calls as are worth having at work at once: more of them would only take the processors' caches from each other. */
+  readonly parallelism: number;
   /** What the encoders above are made with, name and version: their bytes may change with it. */
   readonly encoders: { readonly deflate: string; readonly zstd: string };
   /** CRC-32 as of gzip, after what `previous` already covers (0 to begin). */

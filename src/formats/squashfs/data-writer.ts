@@ -14,13 +14,15 @@ interface Waiting {
   readonly onPlaced: OnPlaced;
 }
 
-/** Blocks under way at once: twice the threads of Node's pool, so that none waits while the first block takes long. With the largest blocks they are 16 MiB. */
+/** Blocks under way at once, waiting and packed ones too: twice the threads of Node's pool, so that none is idle while the first block takes long. With the largest blocks they are 16 MiB. */
 const UNDER_WAY = 8;
 
 export interface DataWriterOptions {
   /** Bytes. */
   readonly blockSize: number;
   readonly pack: BlockEncoder['pack'];
+  /** Calls of `pack` at once. */
+  readonly parallelism: number;
   readonly signal: AbortSignal | undefined;
 }
 
@@ -35,11 +37,11 @@ export class DataWriter {
   #position: number;
 
   /** `position` is where in the image the sink stands. */
-  constructor(sink: StreamSink, position: number, { blockSize, pack, signal }: DataWriterOptions) {
+  constructor(sink: StreamSink, position: number, { blockSize, pack, parallelism, signal }: DataWriterOptions) {
     this.#sink = sink;
     this.#blockSize = blockSize;
     this.#position = position;
-    this.#pack = pack;
+    this.#pack = limited(pack, parallelism);
     this.#signal = signal;
   }
 
@@ -84,4 +86,21 @@ export class DataWriter {
     this.#position += written.length;
     await this.#sink.write(written);
   }
+}
+
+/** `pack` with at most `limit` calls at once; the others wait for their turn. */
+function limited(pack: BlockEncoder['pack'], limit: number): BlockEncoder['pack'] {
+  let running = 0;
+  const waiting: (() => void)[] = [];
+  return async (data) => {
+    if (running < limit) running++;
+    else await new Promise<void>((resolve) => waiting.push(resolve));
+    try {
+      return await pack(data);
+    } finally {
+      const next = waiting.shift();
+      if (next === undefined) running--;
+      else next();
+    }
+  };
 }

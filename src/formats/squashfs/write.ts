@@ -84,7 +84,12 @@ export async function writeSquashfs(
   const compressorOptions = encoder.options === undefined ? undefined : storedMetadataBlock(encoder.options);
   if (compressorOptions !== undefined) await sink.write(compressorOptions);
   const start = SUPERBLOCK_SIZE + (compressorOptions?.length ?? 0);
-  const writer = new DataWriter(sink, start, { blockSize, pack: encoder.pack, signal });
+  const writer = new DataWriter(sink, start, {
+    blockSize,
+    pack: encoder.pack,
+    parallelism: machine.compression.parallelism,
+    signal,
+  });
   const { placed, fragments } = await writeContents(nodes, writer, blockSize, {
     hash: () => machine.hash('sha256'),
     onDone,
