@@ -1,6 +1,6 @@
 /** How a piece of content is compressed for each container: self-contained, so that it is compressed once and used wherever the content is. */
 import { type Bytes, concat, ofMemory } from '../bytes/bytes.ts';
-import { chunks, read } from '../bytes/read.ts';
+import { read } from '../bytes/read.ts';
 import { MIB } from '../bytes/units.ts';
 import { ImagerError } from '../errors.ts';
 import { encodeLzma2 } from '../formats/xz/encode.ts';
@@ -64,26 +64,21 @@ const TRIED_OPENINGS: readonly (readonly number[])[] = [[], [1]];
 /** Whether `blocks` give `data` wherever they stand. Takes about as long as compressing. */
 async function standsAlone(compression: Compression, data: Uint8Array, blocks: Bytes): Promise<boolean> {
   for (const { frame, start } of hostileFrames(data, blocks)) {
-    let position = -start;
     try {
-      for await (const chunk of compression.unzstdFrame(chunks(frame))) {
-        if (!isPartOf(chunk, data, position)) return false;
-        position += chunk.length;
-      }
+      const content = await compression.unpackBlock('zstd', await read(frame), start + data.length);
+      if (!endsWith(content, start, data)) return false;
     } catch (error) {
       if (error instanceof ImagerError && error.code === 'invalid-input') return false;
       throw error;
     }
-    if (position !== data.length) return false;
   }
   return true;
 }
 
-/** Whether `chunk` is what `data` has from `position` on; what lies before its start does not matter. */
-function isPartOf(chunk: Uint8Array, data: Uint8Array, position: number): boolean {
-  for (let index = Math.max(0, -position); index < chunk.length; index++) {
-    if (chunk[index] !== data[position + index]) return false;
-  }
+/** Whether `content` has `start` bytes and then all of `data`. */
+function endsWith(content: Uint8Array, start: number, data: Uint8Array): boolean {
+  if (content.length !== start + data.length) return false;
+  for (let index = 0; index < data.length; index++) if (content[start + index] !== data[index]) return false;
   return true;
 }
 
