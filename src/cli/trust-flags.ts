@@ -59,7 +59,7 @@ async function policyForAll(
   const policy: SignaturePolicy =
     key === undefined ? { kind: 'keyless', ...identity } : { kind: 'key', publicKeyPem: await readKey(key) };
   // What cannot be asked is said before anything is fetched.
-  (await import('../trust/policy.ts')).compilePolicy(policy);
+  (await import('../trust/compile-policy.ts')).compilePolicy(policy);
   return [policy];
 }
 

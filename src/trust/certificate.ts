@@ -1,7 +1,7 @@
 /** What a Fulcio certificate says about its holder (github.com/sigstore/fulcio docs/oid-info.md), and what the library leaves unchecked. */
 import { X509Certificate } from '@sigstore/core';
 import { Refusal } from './check.ts';
-import type { CompiledPolicy } from './policy.ts';
+import type { CompiledPolicy } from './compile-policy.ts';
 
 const KEY_USAGE = '2.5.29.15';
 const SUBJECT_ALT_NAME = '2.5.29.17';

@@ -8,9 +8,10 @@ import { type SignedEntity, type TrustMaterial, VerificationError, Verifier } fr
 import { asBuffer } from './base64.ts';
 import { checkIdentity, checkUsage, identityOf, parseCertificate } from './certificate.ts';
 import { type Check, type CheckName, Refusal } from './check.ts';
+import type { CompiledPolicy, PublicKey } from './compile-policy.ts';
 import type { Evidence } from './evidence.ts';
 import { checkRecordedKey } from './log-entry.ts';
-import type { CompiledPolicy, PublicKey, SignatureHash } from './policy.ts';
+import type { SignatureHash } from './policy.ts';
 import { asObject, parseStrictJson } from './strict-json.ts';
 
 /** What one signature turned out to be. */

@@ -3,7 +3,7 @@ import type { TransparencyLogEntry } from '@sigstore/bundle';
 import { crypto, X509Certificate } from '@sigstore/core';
 import { decodeBase64 } from './base64.ts';
 import { Refusal } from './check.ts';
-import type { PublicKey } from './policy.ts';
+import type { PublicKey } from './compile-policy.ts';
 import { asObject, asText, parseStrictJson } from './strict-json.ts';
 
 type Document = Readonly<Record<string, unknown>>;

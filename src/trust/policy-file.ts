@@ -17,7 +17,8 @@ import { decodeObject, type Located, problemOf } from '../machineconfig/decode.t
 import type { EnumType, FieldType, ObjectType } from '../machineconfig/network-schema.ts';
 import { type Problem, problemsError } from '../yaml/diagnostic.ts';
 import { readFirstDocument } from '../yaml/document.ts';
-import { compilePolicy, type Requirement, type SignatureHash, type SignaturePolicy } from './policy.ts';
+import { compilePolicy } from './compile-policy.ts';
+import type { Requirement, SignatureHash, SignaturePolicy } from './policy.ts';
 import type { Demand, TrustRule } from './rules.ts';
 
 /** Far above any policy, bytes. */

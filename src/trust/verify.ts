@@ -3,9 +3,10 @@ import type { Digest } from '../bytes/units.ts';
 import { ImagerError } from '../errors.ts';
 import { type Check, type Reason, Refusal } from './check.ts';
 import { collectSignatures, type SignatureSource } from './collect.ts';
+import { compilePolicy } from './compile-policy.ts';
 import type { Place } from './evidence.ts';
 import { type Judgement, judge } from './judge.ts';
-import { compilePolicy, type SignaturePolicy } from './policy.ts';
+import type { SignaturePolicy } from './policy.ts';
 import type { TrustedRoot } from './trusted-root.ts';
 
 /** One signature and what became of it. */

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { generateKeyPairSync } from 'node:crypto';
 import { test } from 'node:test';
-import { compilePolicy, type KeylessPolicy } from '../../src/trust/policy.ts';
+import { compilePolicy } from '../../src/trust/compile-policy.ts';
+import type { KeylessPolicy } from '../../src/trust/policy.ts';
 
 const KEYLESS = { kind: 'keyless', subject: 'a@b.example', issuer: 'https://issuer.example' } as const;
 
