@@ -2,7 +2,6 @@
  * Where the content of files goes: whole blocks one after the other, files smaller than a block together with others in a fragment block, blocks of zeros
  * nowhere, and what was there before not again.
  */
-
 import { blockRuns, isZero } from '../../bytes/blocks.ts';
 import type { Bytes } from '../../bytes/bytes.ts';
 import { putU64, structure, toHex } from '../../bytes/field.ts';

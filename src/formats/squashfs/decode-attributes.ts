@@ -24,7 +24,7 @@ const MAXIMUM_BYTES: number = 64 * MIB;
 const MAXIMUM_NAME = 255;
 const MAXIMUM_VALUE = 65536;
 
-interface Set_ {
+interface SetPlace {
   readonly at: Reference;
   readonly count: number;
 }
@@ -34,11 +34,11 @@ export class AttributeSets {
   readonly #blocks: MetadataBlocks;
   /** Position of the metadata in the image. */
   readonly #start: number;
-  readonly #sets: readonly Set_[];
+  readonly #sets: readonly SetPlace[];
   readonly #known = new Map<number, Attributes>();
   #left: number = MAXIMUM_BYTES;
 
-  private constructor(blocks: MetadataBlocks, start: number, sets: readonly Set_[]) {
+  private constructor(blocks: MetadataBlocks, start: number, sets: readonly SetPlace[]) {
     this.#blocks = blocks;
     this.#start = start;
     this.#sets = sets;
@@ -53,7 +53,7 @@ export class AttributeSets {
     const count = view.getUint32(8, true);
     if (count > MAXIMUM_SETS) throw invalid(`squashfs attributes: ${count} sets, want at most ${MAXIMUM_SETS}`);
     const table = viewOf(await readLookupTable(image, blocks, positions, count, SET_SIZE));
-    const sets = Array.from({ length: count }, (_, index): Set_ => {
+    const sets = Array.from({ length: count }, (_, index): SetPlace => {
       const at = index * SET_SIZE;
       return { at: decodeReference(getU64(table, at, true)), count: table.getUint32(at + 8, true) };
     });

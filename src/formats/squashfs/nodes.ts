@@ -33,7 +33,7 @@ export function isDirectory(node: Node): node is DirectoryNode {
   return node.entry.kind === 'directory';
 }
 
-/** Files with the same symbol are one inode. Throws `invalid-input` when they are not the same in everything. */
+/** Files with the same symbol are one inode. Throws `invalid-input` when their modes, owners or times differ. */
 export function nodesOf(tree: Tree): Nodes {
   const below: Node[] = [];
   const directories = new Map<string, DirectoryNode>();
