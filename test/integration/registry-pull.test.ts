@@ -116,6 +116,16 @@ for (const basicAuth of [false, true]) {
       }
     });
 
+    test('a blob that never comes in one piece', async () => {
+      const proxy = await startFaultyProxy(registry.host, { cutAfter: () => 3_000_000 });
+      try {
+        assert.equal(await pullLayer(sourceAt(proxy.host)), BLOB.digest);
+        assert.ok(proxy.connections() > 8, 'more breaks than tries');
+      } finally {
+        await proxy.close();
+      }
+    });
+
     test('a connection that breaks in each ping and manifest once', async () => {
       const proxy = await startFaultyProxy(registry.host, { cutAfter: (index) => (index % 2 === 0 ? 40 : undefined) });
       try {

@@ -3,6 +3,8 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
+import fc from 'fast-check';
+import { ImagerError } from '../../src/errors.ts';
 import { DOCKER_HUB } from '../../src/oci/reference.ts';
 import { readHostsDirectory } from '../../src/oci/registry/hosts-directory.ts';
 import { parseHostsToml } from '../../src/oci/registry/hosts-toml.ts';
@@ -217,6 +219,50 @@ ca = "ca.pem"
       assert.throws(() => parseHostsToml(text, 'f'), { name: 'ImagerError', code: 'invalid-input', message }, text);
     }
   });
+});
+
+test('any text gives a hosts file or an ImagerError', () => {
+  const pieces = [
+    'server',
+    '=',
+    '"',
+    "'",
+    '[',
+    ']',
+    '[host."https://m"]',
+    '\n',
+    'capabilities',
+    '["pull"]',
+    '{',
+    '}',
+    ',',
+    '.',
+  ];
+  const more = [
+    'header',
+    'client',
+    'true',
+    '1e9',
+    '1979-05-27',
+    '\\u0000',
+    '#',
+    'host',
+    '__proto__',
+    'é',
+    '-',
+    '"a" = "b"',
+  ];
+  const text = fc.array(fc.constantFrom(...pieces, ...more), { maxLength: 30 }).map((all) => all.join(''));
+  fc.assert(
+    fc.property(fc.oneof(text, fc.string({ unit: 'binary' })), (one) => {
+      try {
+        parseHostsToml(one, 'f');
+      } catch (error) {
+        assert.ok(error instanceof ImagerError, `${one}: ${String(error)}`);
+      }
+    }),
+    { seed: 1, numRuns: Number(process.env.FUZZ_RUNS ?? 2000) },
+  );
 });
 
 describe('a directory of hosts', () => {

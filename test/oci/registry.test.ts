@@ -272,6 +272,18 @@ describe('errors', () => {
     });
   });
 
+  test('tell how many requests are allowed, where the registry says so', async () => {
+    const headers = { 'ratelimit-limit': '100;w=21600', 'ratelimit-remaining': '0;w=21600', 'retry-after': '7200' };
+    const fault: Fault = { kind: 'status', status: 429, headers, body: '{"errors":[{"code":"TOOMANYREQUESTS"}]}' };
+    await withRegistry({ faults: [failing(/manifests/, fault)] }, async ({ registry, source }) => {
+      await assert.rejects(source().manifest('v1'), {
+        message: `${registry.host}: manifest a/b:v1: too many requests (429: TOOMANYREQUESTS, limit 100;w=21600)`,
+        hint: 'log in, or try again after 7200',
+      });
+      assert.equal(registry.requests.length, 2, 'nobody waits for two hours');
+    });
+  });
+
   test('a login that is missing comes with a hint', async () => {
     await withRegistry({ auth: { kind: 'basic', user: 'u', password: 'p' } }, async ({ registry, source }) => {
       await assert.rejects(source().manifest('v1'), {
@@ -800,6 +812,35 @@ describe('TLS', () => {
       await source({ insecure: true }).manifest('v1');
       assert.deepEqual(paths(registry), ['GET /v2/', 'GET /v2/a/b/manifests/v1']);
     });
+  });
+
+  test('what is meant for the endpoint alone is not shown where it redirects to', async () => {
+    const storage = await startRegistry();
+    storage.serveBlob(LAYER);
+    const fault: Fault = { kind: 'redirect', to: (path) => `${storage.url}${path}` };
+    await withRegistry({ faults: [failing(/blobs/, fault)] }, async ({ registry }) => {
+      const shown: (readonly [string, boolean, boolean])[] = [];
+      const watching: Platform = {
+        ...platform,
+        http: (request) => {
+          const { url, clientCertificate, headers, ca } = request;
+          shown.push([new URL(url).host, clientCertificate !== undefined, headers?.['x-key'] !== undefined]);
+          assert.equal(ca, 'CA', 'authorities are trusted all the way');
+          const { clientCertificate: _, ca: __, ...rest } = request;
+          return platform.http(rest);
+        },
+      };
+      const clientCertificate = { certificate: 'CERT', key: 'KEY' };
+      const self = { clientCertificate, headers: { 'x-key': 'hidden' }, ca: 'CA' };
+      const mirrors = { [registry.host]: { endpoints: [{ url: registry.url, ...self }], skipFallback: true } };
+      await readAll(registrySource(watching, { registry: registry.host, repository: 'a/b' }, { mirrors }));
+      assert.deepEqual(shown, [
+        [registry.host, true, true],
+        [registry.host, true, true],
+        [storage.host, false, false],
+      ]);
+    });
+    await storage.close();
   });
 
   test('only a marked registry may redirect to plain HTTP', async () => {

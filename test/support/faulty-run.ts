@@ -11,6 +11,7 @@ import type { Mirrors } from '../../src/oci/registry/mirrors.ts';
 import { registrySource } from '../../src/oci/registry/registry.ts';
 import type { Clock } from '../../src/oci/registry/transport.ts';
 import { openStore } from '../../src/oci/store/store.ts';
+import { nodePlatform } from '../../src/platform/node.ts';
 import type { Platform } from '../../src/platform/types.ts';
 import { fileAt } from '../../src/tree/tree.ts';
 import { digestOf, OCI_LAYER, randomBytes, testImage, testIndex } from './image.ts';
@@ -89,8 +90,26 @@ const FAULTS: Readonly<Record<string, readonly Fault[]>> = {
   ],
 };
 
+/** Most of a run is waiting. */
+const AT_ONCE = 5;
+
+/** One run for each of `count` seeds from `first` on. */
+export async function faultyRuns(first: number, count: number): Promise<FaultyOutcome[]> {
+  const platform = nodePlatform({ HOME: '/nonexistent' });
+  const seeds = Array.from({ length: count }, (_, index) => first + index);
+  const outcomes: FaultyOutcome[] = [];
+  const work = async (): Promise<void> => {
+    for (let seed = seeds.shift(); seed !== undefined; seed = seeds.shift()) {
+      outcomes.push(await faultyRun(platform, seed));
+    }
+  };
+  await Promise.all(Array.from({ length: AT_ONCE }, work));
+  await platform.close();
+  return outcomes;
+}
+
 /** Pulls once and checks all that can be checked. */
-export async function faultyRun(platform: Platform, seed: number): Promise<FaultyOutcome> {
+async function faultyRun(platform: Platform, seed: number): Promise<FaultyOutcome> {
   const random = randomFrom(seed);
   const count = 1 + Math.floor(random() * 3);
   const plans = Array.from({ length: count }, (_, index) => endpointPlan(random, seed * 7 + index));

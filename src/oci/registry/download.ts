@@ -11,7 +11,7 @@ import { pauseAfter, type RetryOptions } from './retry.ts';
 const SLOWEST = 8192;
 
 /** An endpoint that sent this much since it was asked is as good as new, bytes. */
-const WORTHWHILE = MIB;
+const WORTHWHILE: number = MIB / 4;
 
 /** Which endpoints a blob may come from: kept from one download to the next, because only the end tells whether its bytes were right. */
 export interface BlobServers {

@@ -18,7 +18,14 @@ const REQUEST_ID_HEADERS: readonly string[] = [
 export async function refusal(response: HttpResponse, where: string, what: string): Promise<ImagerError> {
   const said = saidBy(await bodyText(response, where));
   const id = REQUEST_ID_HEADERS.map((name) => headerOf(response, name)).find((value) => value !== undefined);
-  const details = [said, id === undefined ? '' : `request ${printable(id, 80)}`].filter((one) => one !== '').join(', ');
+  const limit = response.status === 429 ? headerOf(response, 'ratelimit-limit') : undefined;
+  const details = [
+    said,
+    limit === undefined ? '' : `limit ${printable(limit, 40)}`,
+    id === undefined ? '' : `request ${printable(id, 80)}`,
+  ]
+    .filter((one) => one !== '')
+    .join(', ');
   const message = `${where}: ${what}: ${meaningOf(response.status, said)} (${response.status}${details && `: ${details}`})`;
   const hint = hintFor(response, where);
   const cause: RefusedAnswer = { status: response.status };
