@@ -1,6 +1,7 @@
 /** What a command line asks for: its flags, the files they name and standard input, read into one request. */
 import { ImagerError } from '../errors.ts';
 import { parseAssetSource } from '../pipeline/asset-source.ts';
+import type { CatalogOptions } from '../pipeline/catalog.ts';
 import { parseCompression } from '../pipeline/compression.ts';
 import { parseEpoch } from '../pipeline/epoch.ts';
 import type { PlanRequest } from '../pipeline/plan.ts';
@@ -12,7 +13,14 @@ import { type FinalProfile, finaliseProfile, resolveProfile } from '../profiles/
 import { parseTalosVersion } from '../profiles/talos-version.ts';
 import { FLAGS, type FlagValues } from './flags.ts';
 import type { Io } from './io.ts';
-import { type MetaOrigin, parseMetaFlags, profileFromFlags, readMetaValues, SMALLEST } from './profile-from-flags.ts';
+import {
+  type MetaOrigin,
+  type NamedImages,
+  parseMetaFlags,
+  profileFromFlags,
+  readMetaValues,
+  SMALLEST,
+} from './profile-from-flags.ts';
 import { readText } from './text-input.ts';
 import { transportOf } from './transport-flags.ts';
 import { trustOf } from './trust-flags.ts';
@@ -65,8 +73,26 @@ async function givenByFlags(name: string, flags: FlagValues, io: Io): Promise<Gi
   const { files } = platform;
   const stdin = (): Io['stdin'] => io.stdin;
   const meta = await readMetaValues(parseMetaFlags(flags), { files, stdin });
-  const inputs = { files: platform.files, hostArchitecture: platform.architecture };
+  const named = await namedImages(flags, io);
+  const inputs = { files: platform.files, hostArchitecture: platform.architecture, named };
   return { profile: await profileFromFlags(name, flags, meta, inputs), meta, warnings: [] };
+}
+
+/** Asks catalogs, if anything was given by name. */
+async function namedImages(flags: FlagValues, io: Io): Promise<NamedImages> {
+  const names = flags.lists.get('system-extension') ?? [];
+  const overlayName = flags.text.get('overlay-name') ?? '';
+  const isOverlayNamed = overlayName !== '' && (flags.text.get('overlay-image') ?? '') === '';
+  if (names.length === 0 && !isOverlayNamed) return { extensions: [] };
+  const { resolveExtensionNames, resolveOverlayName } = await import('../pipeline/catalog.ts');
+  const { parseWantedExtension } = await import('../extensions/catalog.ts');
+  const wanted = names.map(parseWantedExtension);
+  const workplace = await workplaceOf(flags, io);
+  const version = flags.text.get('talos-version') ?? DEFAULT_TALOS_VERSION;
+  const options = (flag: string): CatalogOptions => ({ version, catalogs: flags.lists.get(flag) ?? [] });
+  const extensions = await resolveExtensionNames(workplace, wanted, options('extension-catalog'));
+  if (!isOverlayNamed) return { extensions };
+  return { extensions, overlay: await resolveOverlayName(workplace, overlayName, options('overlay-catalog')) };
 }
 
 async function givenOnStdin(flags: FlagValues, io: Io): Promise<Given> {

@@ -18,6 +18,14 @@ const CONFIG_FILE_LIMIT = 4 << 20;
 export interface FlagInputs {
   readonly files: Files;
   readonly hostArchitecture: string;
+  /** What names stand for, by reference and digest. */
+  readonly named: NamedImages;
+}
+
+export interface NamedImages {
+  readonly extensions: readonly string[];
+  /** Of the overlay that was named without an image. */
+  readonly overlay?: string;
 }
 
 /** A META value and the place it came from, for messages about its content. */
@@ -70,6 +78,7 @@ export async function profileFromFlags(
   const enrolment = enrolmentOf(text('secureboot-enroll-keys'));
   const diskSize = text('image-disk-size');
   const compression = text('compression');
+  const overlayImage = inputs.named.overlay ?? text('overlay-image');
   const options = await readOverlayOptions(flags.lists.get('overlay-option') ?? [], inputs.files);
   return {
     baseProfileName,
@@ -81,15 +90,18 @@ export async function profileFromFlags(
       embeddedMachineConfiguration: await embeddedConfiguration(text('embedded-config-path'), inputs.files),
     },
     input: {
+      kernel: { path: text('kernel') ?? '' },
+      initramfs: { path: text('initramfs') ?? '' },
       baseInstaller: baseInstaller(text('base-installer-image'), insecure),
       imageCache: imageCache(text('image-cache'), insecure),
-      overlayInstaller: { imageRef: text('overlay-image') ?? '' },
+      overlayInstaller: overlayAsset(overlayImage),
       secureboot: secureBoot(flags),
-      systemExtensions: (flags.lists.get('system-extension-image') ?? []).map((imageRef) =>
-        wholeAsset(imageRef, insecure),
-      ),
+      systemExtensions: [
+        ...(flags.lists.get('system-extension-image') ?? []).map((text) => extensionAsset(text, insecure)),
+        ...inputs.named.extensions.map((imageRef) => wholeAsset(imageRef, insecure)),
+      ],
     },
-    overlay: overlayOf(text('overlay-name'), text('overlay-image'), options),
+    overlay: overlayOf(text('overlay-name'), overlayImage, options),
     output: {
       kind: outputKind(text('output-kind')),
       ...(compression === undefined ? {} : { outFormat: parseCompression(compression).format }),
@@ -138,6 +150,14 @@ function wholeAsset(imageRef: string, forceInsecure: boolean): ContainerAsset {
   return { imageRef, forceInsecure, tarballPath: '', ociPath: '' };
 }
 
+/** Upstream knows references only. */
+function extensionAsset(text: string, insecure: boolean): ContainerAsset {
+  const asset = wholeAsset('', false);
+  if (text.startsWith('oci:')) return { ...asset, ociPath: text.slice('oci:'.length) };
+  if (text.startsWith('tar:')) return { ...asset, tarballPath: text.slice('tar:'.length) };
+  return wholeAsset(text, insecure);
+}
+
 function baseInstaller(imageRef: string | undefined, insecure: boolean): Partial<ContainerAsset> {
   if (imageRef === undefined || imageRef === '') return {};
   // Upstream has no way to say so by a flag.
@@ -179,7 +199,12 @@ function overlayOf(
   options: YamlMapping,
 ): GivenProfile['overlay'] {
   const given = (name !== undefined && name !== '') || (imageRef !== undefined && imageRef !== '');
-  return given ? { name: name ?? '', image: { imageRef: imageRef ?? '' }, options } : null;
+  return given ? { name: name ?? '', image: overlayAsset(imageRef), options } : null;
+}
+
+/** Upstream's flag takes references alone. */
+function overlayAsset(text = ''): Partial<ContainerAsset> {
+  return text.startsWith('oci:') ? { ociPath: text.slice('oci:'.length) } : { imageRef: text };
 }
 
 async function embeddedConfiguration(path: string | undefined, files: Files): Promise<string> {
