@@ -15,10 +15,11 @@ export interface TransportFlags {
 /** All but `--offline`, which not every command can keep. */
 export function addTransportOptions(command: Command): Command {
   return command
-    .option('--mirror <HOST=ENDPOINT>', 'ask ENDPOINT for HOST; repeatable', (one: string, before: string[] = []) => [
-      ...before,
-      one,
-    ])
+    .option(
+      '--mirror <HOST=ENDPOINT>',
+      'ask ENDPOINT, a registry or oci:DIR, for HOST; repeatable',
+      (one: string, before: string[] = []) => [...before, one],
+    )
     .option('--hosts-dir <DIR>', "mirrors and certificates of registries, as in containerd's hosts.toml files")
     .option('--insecure', 'do not check TLS certificates, allow plain HTTP');
 }
@@ -39,9 +40,9 @@ async function readHosts({ files }: Platform, directory: string): Promise<Mirror
 
 /** What is given on the command line comes first, and takes nothing else away. */
 function over(given: Mirrors, written: Mirrors): Mirrors {
-  const merged = Object.entries(given).map(([host, { endpoints }]) => {
+  const merged = Object.entries(given).map(([host, { endpoints, ...rest }]) => {
     const below = Object.hasOwn(written, host) ? written[host] : undefined;
-    return [host, { ...below, endpoints: [...endpoints, ...(below?.endpoints ?? [])] }] as const;
+    return [host, { ...below, ...rest, endpoints: [...endpoints, ...(below?.endpoints ?? [])] }] as const;
   });
   return { ...written, ...Object.fromEntries(merged) };
 }
