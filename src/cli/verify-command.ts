@@ -4,9 +4,9 @@ import { exitCodeOf, ImagerError, invalid } from '../errors.ts';
 import type { ImageSource } from '../oci/image-source.ts';
 import { openLayout } from '../oci/local/layout.ts';
 import { formatReference, identifierOf, parseReference } from '../oci/reference.ts';
-import { registrySource } from '../oci/registry/registry.ts';
 import { signatureSource } from '../oci/signature-source.ts';
 import { parseAssetSource } from '../pipeline/asset-source.ts';
+import { sourceOfRepository } from '../pipeline/repository-source.ts';
 import { SIGN_PREDICATE, type SignaturePolicy } from '../trust/policy.ts';
 import { publicGoodRoot } from '../trust/public-good.ts';
 import { nameForRules, rulingFor } from '../trust/rules.ts';
@@ -84,8 +84,8 @@ async function locate(flags: VerifyFlags, io: Io): Promise<Located> {
     });
   }
   const reference = parseReference(image);
-  const { mirrors = {}, insecure = false } = await transportOf(flags, io.platform);
-  const source = registrySource(io.platform, reference, { mirrors, insecure });
+  const transport = await transportOf(flags, io.platform);
+  const source = await sourceOfRepository(io.platform, { ...transport, offline: false }, reference);
   return { source, digest: (await source.manifest(identifierOf(reference), io.signal)).digest };
 }
 

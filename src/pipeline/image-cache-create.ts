@@ -4,8 +4,10 @@ import { type CachedImage, collectImages } from '../imagecache/collect.ts';
 import { checkCacheDirectory, readCacheDirectory } from '../imagecache/directory.ts';
 import { cacheImage, cacheLayer } from '../imagecache/layer.ts';
 import { writeCache } from '../imagecache/write.ts';
+import type { ImageSource } from '../oci/image-source.ts';
+import { openMirrorLayouts, throughLayouts } from '../oci/local/layout-mirror.ts';
 import { checkLayoutDirectory, writeToLayout } from '../oci/local/write-layout.ts';
-import { openRegistries } from '../oci/registry/registry.ts';
+import { openRegistries, type RepositoryName } from '../oci/registry/registry.ts';
 import type { Architecture } from '../profiles/profile.ts';
 import { checkEpoch } from './epoch.ts';
 import type { Workplace } from './workplace.ts';
@@ -56,7 +58,9 @@ export async function createImageCache(workplace: Workplace, request: ImageCache
   const stopped = signal === undefined ? {} : { signal };
   const { mirrors = {}, insecure = false } = transport;
   const registries = openRegistries(platform, { mirrors, insecure });
-  const contents = await collectImages(platform, (name) => registries.source(name), references, {
+  const layouts = await openMirrorLayouts(platform, mirrors);
+  const open = (name: RepositoryName): ImageSource => throughLayouts(layouts, mirrors, name, registries.source(name));
+  const contents = await collectImages(platform, open, references, {
     ...stopped,
     platforms: architectures.map((architecture) => ({ os: 'linux', architecture })),
     signatures,

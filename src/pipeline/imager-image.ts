@@ -6,10 +6,10 @@ import { openArchive } from '../oci/local/archive.ts';
 import { openLayout } from '../oci/local/layout.ts';
 import { formatReference, identifierOf, parseReference, type Reference } from '../oci/reference.ts';
 import { hostsOf } from '../oci/registry/mirrors.ts';
-import { registrySource } from '../oci/registry/registry.ts';
 import type { PulledImage } from '../oci/store/store.ts';
 import type { Tree } from '../tree/tree.ts';
 import { type AssetSource, formatAssetSource } from './asset-source.ts';
+import { sourceOfRepository } from './repository-source.ts';
 import { openWorkplaceStore, type Workplace } from './workplace.ts';
 
 /** A source of assets that is an image. */
@@ -133,10 +133,9 @@ async function locate({ platform, transport }: Workplace, from: ImageAssetSource
   switch (from.kind) {
     case 'registry': {
       const reference = parseReference(from.reference);
-      const { mirrors = {}, insecure = false, offline = false } = transport;
       return {
         reference,
-        source: offline ? undefined : registrySource(platform, reference, { mirrors, insecure }),
+        source: await sourceOfRepository(platform, transport, reference),
         identifier: identifierOf(reference),
         referenceName: formatReference(reference),
       };

@@ -36,6 +36,8 @@ export interface MirrorEndpoint extends EndpointSettings {
 /** Where images of one registry are asked for, in order, before the registry itself. */
 export interface RegistryMirror {
   readonly endpoints: readonly MirrorEndpoint[];
+  /** Directories of OCI layouts whose names are whole references; they come before all endpoints. */
+  readonly layouts?: readonly string[];
   /** The registry itself is never asked. */
   readonly skipFallback?: boolean;
   /** For the registry itself. */
@@ -59,21 +61,34 @@ export interface Endpoint {
 }
 
 /**
- * `--mirror host=endpoint` options: one host may have several, tried in the given order, then the registry itself.
- * Throws `invalid-input`.
+ * `--mirror host=endpoint` and `--mirror host=oci:DIR` options: one host may have several, tried in the given order (layouts first), then the registry
+ * itself. Throws `invalid-input`.
  */
 export function parseMirrors(options: readonly string[]): Mirrors {
-  const mirrors: Record<string, { endpoints: MirrorEndpoint[] }> = {};
+  const mirrors: Record<string, { endpoints: MirrorEndpoint[]; layouts?: string[] }> = {};
   for (const option of options) {
     const equals = option.indexOf('=');
     const [host, url] = [option.slice(0, equals), option.slice(equals + 1)];
     if (equals < 1 || url === '') throw invalid(`mirror "${withoutSecret(option)}": want host=endpoint`);
     const key = host === '*' ? host : mirrorKey(parseRegistryHost(host, 'mirror for'));
-    mirrorBase(url, false);
     mirrors[key] ??= { endpoints: [] };
+    if (url.startsWith(LAYOUT)) {
+      const directory = url.slice(LAYOUT.length);
+      if (directory === '') throw invalid(`mirror "${option}": want a path after oci:`);
+      mirrors[key].layouts = [...(mirrors[key].layouts ?? []), directory];
+      continue;
+    }
+    mirrorBase(url, false);
     mirrors[key].endpoints.push({ url });
   }
   return mirrors;
+}
+
+const LAYOUT = 'oci:';
+
+/** Directories of the layouts that are asked for images of `registry` before anything else. */
+export function layoutsOf(registry: string, mirrors: Mirrors = {}): readonly string[] {
+  return mirrorFor(mirrorKey(registry), mirrors)?.layouts ?? [];
 }
 
 /**
@@ -82,7 +97,7 @@ export function parseMirrors(options: readonly string[]): Mirrors {
  */
 export function endpointsOf(registry: string, mirrors: Mirrors = {}, insecure = false): Endpoint[] {
   const key = mirrorKey(registry);
-  const mirror = own(mirrors, key) ?? (key === 'docker.io' ? own(mirrors, DOCKER_HUB) : undefined) ?? own(mirrors, '*');
+  const mirror = mirrorFor(key, mirrors);
   const endpoints = (mirror?.endpoints ?? []).map(({ url, overridePath, ...settings }): Endpoint => {
     const base = mirrorBase(url, overridePath === true);
     const isItself = mirrorKey(base.host) === key && base.path === '/v2';
@@ -176,6 +191,10 @@ function writtenPath(text: string, url: URL): string {
 /** Docker Hub has several names; in mirror configurations it is `docker.io`. */
 export function mirrorKey(registry: string): string {
   return registry === DOCKER_HUB || registry === 'registry-1.docker.io' ? 'docker.io' : registry;
+}
+
+function mirrorFor(key: string, mirrors: Mirrors): RegistryMirror | undefined {
+  return own(mirrors, key) ?? (key === 'docker.io' ? own(mirrors, DOCKER_HUB) : undefined) ?? own(mirrors, '*');
 }
 
 function own(mirrors: Mirrors, key: string): RegistryMirror | undefined {
