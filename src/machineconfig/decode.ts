@@ -172,6 +172,8 @@ function mapOf(decoder: Decoder, node: YamlNode, type: MapType, path: string): L
   const value = new Map<string, Located>();
   for (const entry of node.entries) {
     const inner = `${path}.${entry.key.text}`;
+    // Such a key is read and thrown away.
+    if (isNull(entry.key)) continue;
     if (!isNull(entry.value)) value.set(entry.key.text, fieldValue(decoder, entry.value, { type: type.of }, inner));
     else if (type.nulls === 'zero') value.set(entry.key.text, zeroValue(entry.value, type.of, inner));
     else value.set(entry.key.text, { path: inner, node: entry.value });

@@ -1,5 +1,6 @@
 /** Types of the fields of documents: what the tables are made of, and the decoder and the validators read. */
 import type { ScalarNode } from '../yaml/document.ts';
+import type { YamlValue } from '../yaml/value.ts';
 
 export interface EnumType {
   readonly kind: 'enum';
@@ -66,6 +67,8 @@ export interface FormatType {
   /** What a JSON schema can say of it. */
   readonly pattern?: string;
   readonly read: (node: ScalarNode) => Reading;
+  /** How upstream writes the value back, where that is no text. */
+  readonly encode?: (value: string) => YamlValue;
 }
 
 export interface ListType {
@@ -96,6 +99,8 @@ export interface Field {
   readonly deprecated?: string;
   /** A zero value is as good as none, and none is an error. */
   readonly required?: true;
+  /** How upstream writes a zero value back, where that is not as usual for the type: also when it is absent, or never. */
+  readonly zero?: 'always' | 'kept' | 'dropped';
   /** A patch replaces the value instead of merging or appending. */
   readonly patch?: 'replace';
   /** Zero and `false` said explicitly differ from nothing said. */

@@ -5,7 +5,7 @@
  * `$`, and `{ $map: ... }` is a mapping of free names to such objects. Types: `string`, `string(a|b)` (text, the usual values),
  * `enum(a|b)`, `list<T>`, `map<T>`, `strings` (map of texts), `object` (free-form mapping), Go's integer names, and the formats
  * of formats.ts. Flags: `required` (must say something), `replace` (a patch replaces instead of merging), `since:1.12`,
- * `deprecated:1.14`, `secret` (never shown). Children inherit `since` and `deprecated`.
+ * `deprecated:1.14`, `secret` (never shown), `always`, `kept`, `dropped` (zero values when written back). Children inherit `since` and `deprecated`.
  */
 import type { Field, FieldType, IntegerType, ListType, ObjectType } from '../field-types.ts';
 import { FORMATS } from './formats.ts';
@@ -61,7 +61,13 @@ function flagsOf(flags: readonly string[]): Omit<Field, 'type'> {
     ...(flags.includes('required') ? { required: true } : {}),
     ...(flags.includes('replace') ? { patch: 'replace' } : {}),
     ...(flags.includes('secret') ? { secret: true } : {}),
+    ...zeroOf(flags),
   };
+}
+
+function zeroOf(flags: readonly string[]): Pick<Field, 'zero'> {
+  const zero = (['always', 'kept', 'dropped'] as const).find((name) => flags.includes(name));
+  return zero === undefined ? {} : { zero };
 }
 
 const INTEGERS: Readonly<Record<string, IntegerType>> = {
@@ -72,7 +78,6 @@ const INTEGERS: Readonly<Record<string, IntegerType>> = {
   uint16: { kind: 'integer', min: 0n, max: 2n ** 16n - 1n },
   uint32: { kind: 'integer', min: 0n, max: 2n ** 32n - 1n },
   uint64: { kind: 'integer', min: 0n, max: 2n ** 64n - 1n },
-  'file-mode': { kind: 'integer', min: 0n, max: 2n ** 32n - 1n },
 };
 
 const ROUTING_TABLE: FieldType = {
@@ -99,8 +104,9 @@ function typeOf(text: string): FieldType {
   return outer === 'list' ? listOf(inner) : inner;
 }
 
+/** Null items of such lists are dropped. */
 function listOf(of: FieldType): ListType {
-  return { kind: 'list', of, nulls: 'zero' };
+  return { kind: 'list', of };
 }
 
 function scalarType(name: string, values: readonly string[] | undefined): FieldType {

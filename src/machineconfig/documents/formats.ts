@@ -1,6 +1,7 @@
 /** Scalars of machine configuration documents with a grammar of their own. Source: spec machine-config 2. */
 import type { ScalarNode } from '../../yaml/document.ts';
-import { asText, resolveScalar } from '../../yaml/scalar.ts';
+import { asInteger, asText, resolveScalar } from '../../yaml/scalar.ts';
+import { TypedScalar } from '../../yaml/value.ts';
 import { formatAddress, isMistake, parseAddress } from '../address.ts';
 import type { FormatType, Reading } from '../field-types.ts';
 import { lenientHardwareAddress } from '../hardware-address.ts';
@@ -25,6 +26,16 @@ export const FORMATS: Readonly<Record<string, Format>> = {
   'port-range': {
     wish: 'a port or a range like 80-90',
     read: readPortRange,
+    encode: (value) => (value.includes('-') ? value : Number(value)),
+  },
+  'file-mode': {
+    wish: 'a file mode like 0o644',
+    read: (node) => {
+      const value = asInteger(node);
+      if (value !== undefined && value >= 0n && value < 2n ** 32n) return { value: `0o${value.toString(8)}` };
+      return { message: 'want a file mode like 0o644, without quotes' };
+    },
+    encode: (value) => new TypedScalar('float', value === '' ? '0o0' : value),
   },
   base64: format('base64 text', (text) => {
     return isBase64(text.replaceAll(/[\r\n]/g, ''))
@@ -115,7 +126,8 @@ function readPortRange(node: ScalarNode): Reading {
   if (scalar.type === 'integer' || (scalar.type === 'float' && Number.isInteger(scalar.value)))
     return scalar.value >= 0 && scalar.value <= 65535 ? { value: String(scalar.value) } : bad;
   const [, low = '', high = ''] = /^([0-9]{1,10})-([0-9]{1,10})$/.exec(node.text) ?? [];
-  if (low !== '' && Number(low) <= 65535 && Number(high) <= 65535) return { value: `${Number(low)}-${Number(high)}` };
+  if (low !== '' && Number(low) <= 65535 && Number(high) <= 65535)
+    return { value: Number(low) === Number(high) ? String(Number(low)) : `${Number(low)}-${Number(high)}` };
   return { ...bad, ...(/^[0-9]+$/.test(node.text) ? { hint: 'leave the quotes away' } : {}) };
 }
 

@@ -5,7 +5,7 @@
  */
 import type { FieldTable, KindTable } from './field-table.ts';
 
-const ADDRESSES = [{ address: 'cidr', routePriority: 'uint32' }] as const satisfies FieldTable;
+const ADDRESSES = [{ address: 'cidr always', routePriority: 'uint32' }] as const satisfies FieldTable;
 const ROUTES = [
   { destination: 'cidr?', gateway: 'ip?', source: 'ip?', metric: 'uint32', mtu: 'uint32', table: 'routing-table' },
 ] as const satisfies FieldTable;
@@ -17,13 +17,13 @@ const PROVISIONING = {
   maxSize: 'size',
 } as const satisfies FieldTable;
 const ENCRYPTION = {
-  provider: 'enum(none|luks2)',
+  provider: 'enum(none|luks2) always',
   keys: [
     {
-      slot: 'integer',
+      slot: 'integer always',
       static: { passphrase: 'string secret' },
       nodeID: { $empty: '' },
-      kms: { endpoint: 'string' },
+      kms: { endpoint: 'string always' },
       tpm: { options: { $: 'since:1.12', pcrs: 'list<integer>' }, checkSecurebootStatusOnEnroll: 'boolean' },
       lockToState: 'boolean since:1.11',
     },
@@ -50,7 +50,7 @@ export const KINDS: Readonly<Record<string, KindTable>> = {
     since: '1.14',
     named: true,
     fields: {
-      name: 'string required',
+      name: 'string required always',
       vrf: 'string',
       localASN: 'uint32 required',
       routerID: 'ip?',
@@ -59,7 +59,7 @@ export const KINDS: Readonly<Record<string, KindTable>> = {
       multipath: 'boolean',
       maxPaths: 'uint8',
       installRoutes: 'boolean',
-      importRoutes: [{ $: 'replace', bgpInstance: 'string', prefixes: 'list<cidr?>' }],
+      importRoutes: [{ $: 'replace', bgpInstance: 'string always', prefixes: 'list<cidr?>' }],
       neighbors: [
         {
           $: 'replace',
@@ -67,19 +67,19 @@ export const KINDS: Readonly<Record<string, KindTable>> = {
           link: 'string',
           peerASN: 'uint32',
           localASN: 'uint32',
-          passive: 'boolean',
+          passive: 'boolean dropped',
           holdTime: 'duration',
           bfd: { transmitInterval: 'duration', receiveInterval: 'duration', detectMultiplier: 'uint8' },
         },
       ],
     },
   },
-  BlackholeRouteConfig: { since: '1.13', named: true, fields: { name: 'string required', metric: 'uint32' } },
+  BlackholeRouteConfig: { since: '1.13', named: true, fields: { name: 'string required always', metric: 'uint32' } },
   BondConfig: {
     since: '1.12',
     named: true,
     fields: {
-      name: 'string required',
+      name: 'string required always',
       hardwareAddr: 'mac',
       links: 'list<string> required',
       bondMode: 'enum(balance-rr|active-backup|balance-xor|broadcast|802.3ad|balance-tlb|balance-alb) required',
@@ -104,7 +104,7 @@ export const KINDS: Readonly<Record<string, KindTable>> = {
       minLinks: 'uint32',
       lpInterval: 'uint32',
       packetsPerSlave: 'uint32',
-      numPeerNotif: 'uint8',
+      numPeerNotif: 'uint8 kept',
       tlbLogicalLb: 'uint8',
       allSlavesActive: 'uint8',
       peerNotifDelay: 'uint32',
@@ -116,7 +116,7 @@ export const KINDS: Readonly<Record<string, KindTable>> = {
     since: '1.12',
     named: true,
     fields: {
-      name: 'string required',
+      name: 'string required always',
       hardwareAddr: 'mac',
       links: 'list<string>',
       stp: { enabled: 'boolean' },
@@ -125,23 +125,23 @@ export const KINDS: Readonly<Record<string, KindTable>> = {
     },
   },
   CRIBaseRuntimeSpecConfig: { since: '1.14', fields: { overrides: 'object replace' } },
-  CRICustomizationConfig: { since: '1.14', named: true, fields: { name: 'string required', content: 'string' } },
+  CRICustomizationConfig: { since: '1.14', named: true, fields: { name: 'string required always', content: 'string' } },
   ContainerConfig: {
     since: '1.14',
     named: true,
     fields: {
-      name: 'string required',
-      image: 'string required',
+      name: 'string required always',
+      image: 'string required always',
       entrypoint: 'list<string>',
       args: 'list<string>',
       workingDir: 'string',
-      runAs: { uid: 'int32', gid: 'int32' },
+      runAs: { uid: 'int32 kept', gid: 'int32 kept' },
       environment: 'list<string>',
       mounts: [
         {
           userVolume: { name: 'string', destination: 'string', options: 'list<string>' },
           tmpfs: { destination: 'string', size: 'string', options: 'list<string>' },
-          hostPath: { source: 'string', destination: 'string', options: 'list<string>' },
+          hostPath: { source: 'string always', destination: 'string always', options: 'list<string>' },
         },
       ],
       security: {
@@ -157,7 +157,7 @@ export const KINDS: Readonly<Record<string, KindTable>> = {
     since: '1.12',
     named: true,
     fields: {
-      name: 'string required',
+      name: 'string required always',
       routeMetric: 'uint32',
       ignoreHostname: 'boolean',
       ignoreRoutes: 'boolean since:1.14',
@@ -169,7 +169,7 @@ export const KINDS: Readonly<Record<string, KindTable>> = {
     since: '1.12',
     named: true,
     fields: {
-      name: 'string required',
+      name: 'string required always',
       routeMetric: 'uint32',
       ignoreHostname: 'boolean',
       clientIdentifier: 'enum(none|mac|duid)',
@@ -178,21 +178,29 @@ export const KINDS: Readonly<Record<string, KindTable>> = {
   },
   DiscoveryIdentityConfig: {
     since: '1.14',
-    fields: { clusterID: 'string required', clusterSecret: 'string required secret' },
+    fields: { clusterID: 'string required always', clusterSecret: 'string required secret always' },
   },
-  DiscoveryServiceConfig: { since: '1.14', named: true, fields: { name: 'string required', endpoint: 'url required' } },
-  DummyLinkConfig: { since: '1.12', named: true, fields: { name: 'string required', hardwareAddr: 'mac', ...LINK } },
+  DiscoveryServiceConfig: {
+    since: '1.14',
+    named: true,
+    fields: { name: 'string required always', endpoint: 'url required always' },
+  },
+  DummyLinkConfig: {
+    since: '1.12',
+    named: true,
+    fields: { name: 'string required always', hardwareAddr: 'mac', ...LINK },
+  },
   EnvironmentConfig: { since: '1.13', fields: { variables: 'strings' } },
   EtcFileConfig: {
     since: '1.14',
     named: true,
-    fields: { name: 'string required', mode: 'file-mode', contents: 'string' },
+    fields: { name: 'string required always', mode: 'file-mode always', contents: 'string' },
   },
   EthernetConfig: {
     since: '1.10',
     named: true,
     fields: {
-      name: 'string required',
+      name: 'string required always',
       features: 'map<boolean>',
       rings: {
         rx: 'uint32',
@@ -210,12 +218,12 @@ export const KINDS: Readonly<Record<string, KindTable>> = {
       wakeOnLan: 'list<enum(phy|unicast|multicast|broadcast|magic|magicsecure|filter)> since:1.12',
     },
   },
-  EventSinkConfig: { since: '1.7', fields: { endpoint: 'string required' } },
+  EventSinkConfig: { since: '1.7', fields: { endpoint: 'string required always' } },
   ExistingVolumeConfig: {
     since: '1.11',
     named: true,
     fields: {
-      name: 'string required',
+      name: 'string required always',
       discovery: { volumeSelector: { match: 'cel(volume)' } },
       mount: { readOnly: 'boolean', disableAccessTime: 'boolean since:1.13', secure: 'boolean since:1.13' },
       trim: SCHEDULE,
@@ -226,7 +234,7 @@ export const KINDS: Readonly<Record<string, KindTable>> = {
     since: '1.7',
     named: true,
     fields: {
-      name: 'string required',
+      name: 'string required always',
       configFiles: [{ content: 'string secret', mountPath: 'string' }],
       environment: 'list<string>',
     },
@@ -235,7 +243,7 @@ export const KINDS: Readonly<Record<string, KindTable>> = {
     since: '1.13',
     named: true,
     fields: {
-      name: 'string required',
+      name: 'string required always',
       filesystemType: 'enum(none|xfs|vfat|ext4|iso9660|swapi|virtiofs|btrfs)',
       mount: { readOnly: 'boolean', disableAccessTime: 'boolean', secure: 'boolean', virtiofs: { tag: 'string' } },
     },
@@ -245,16 +253,16 @@ export const KINDS: Readonly<Record<string, KindTable>> = {
   HCloudVIPConfig: {
     since: '1.12',
     named: true,
-    fields: { name: 'string required', link: 'string required', apiToken: 'string required secret' },
+    fields: { name: 'string required always', link: 'string required', apiToken: 'string required secret' },
   },
   HTTPProbeConfig: {
     since: '1.14',
     named: true,
     fields: {
-      name: 'string required',
+      name: 'string required always',
       interval: 'duration',
       failureThreshold: 'integer',
-      url: 'url required',
+      url: 'url required always',
       timeout: 'duration',
     },
   },
@@ -274,8 +282,12 @@ export const KINDS: Readonly<Record<string, KindTable>> = {
       ],
     },
   },
-  KernelModuleConfig: { since: '1.14', named: true, fields: { name: 'string required', parameters: 'list<string>' } },
-  KmsgLogConfig: { since: '1.7', named: true, fields: { name: 'string required', url: 'url required' } },
+  KernelModuleConfig: {
+    since: '1.14',
+    named: true,
+    fields: { name: 'string required always', parameters: 'list<string>' },
+  },
+  KmsgLogConfig: { since: '1.7', named: true, fields: { name: 'string required always', url: 'url required always' } },
   KubeAPIServerCAConfig: {
     since: '1.14',
     fields: { issuingCA: { cert: 'string', key: 'string secret' }, acceptedCAs: 'list<string>' },
@@ -284,7 +296,7 @@ export const KINDS: Readonly<Record<string, KindTable>> = {
     since: '1.14',
     controlPlaneOnly: true,
     fields: {
-      image: 'string required',
+      image: 'string required always',
       extraArgs: 'args',
       env: 'strings',
       resources: RESOURCES,
@@ -297,7 +309,7 @@ export const KINDS: Readonly<Record<string, KindTable>> = {
     since: '1.14',
     named: true,
     controlPlaneOnly: true,
-    fields: { name: 'string required', configuration: 'object' },
+    fields: { name: 'string required always', configuration: 'object' },
   },
   KubeAggregatorCAConfig: {
     since: '1.14',
@@ -310,13 +322,22 @@ export const KINDS: Readonly<Record<string, KindTable>> = {
     since: '1.14',
     named: true,
     controlPlaneOnly: true,
-    fields: { name: 'string required', type: 'string(Node|RBAC|Webhook) required', webhook: 'object' },
+    fields: { name: 'string required always', type: 'string(Node|RBAC|Webhook) required always', webhook: 'object' },
   },
-  KubeClusterConfig: { since: '1.14', fields: { clusterName: 'string required', endpoint: 'url required' } },
+  KubeClusterConfig: {
+    since: '1.14',
+    fields: { clusterName: 'string required always', endpoint: 'url required always' },
+  },
   KubeControllerManagerConfig: {
     since: '1.14',
     controlPlaneOnly: true,
-    fields: { enabled: 'boolean', image: 'string required', extraArgs: 'args', env: 'strings', resources: RESOURCES },
+    fields: {
+      enabled: 'boolean',
+      image: 'string required always',
+      extraArgs: 'args',
+      env: 'strings',
+      resources: RESOURCES,
+    },
   },
   KubeCoreDNSConfig: { since: '1.14', controlPlaneOnly: true, fields: { enabled: 'boolean', image: 'string' } },
   KubeCredentialProviderConfig: { since: '1.14', fields: { configuration: 'object replace' } },
@@ -324,13 +345,13 @@ export const KINDS: Readonly<Record<string, KindTable>> = {
   KubeExternalManifestConfig: {
     since: '1.14',
     named: true,
-    fields: { name: 'string required', headers: 'strings', url: 'url required' },
+    fields: { name: 'string required always', headers: 'strings', url: 'url required always' },
   },
   KubeFlannelCNIConfig: {
     since: '1.14',
     controlPlaneOnly: true,
     fields: {
-      backendType: 'string required',
+      backendType: 'string required always',
       backendPort: 'uint16',
       backendMTU: 'uint32',
       backendExtraConfig: 'object',
@@ -339,7 +360,11 @@ export const KINDS: Readonly<Record<string, KindTable>> = {
       kubeNetworkPoliciesEnabled: 'boolean',
     },
   },
-  KubeInlineManifestConfig: { since: '1.14', named: true, fields: { name: 'string required', manifest: 'string' } },
+  KubeInlineManifestConfig: {
+    since: '1.14',
+    named: true,
+    fields: { name: 'string required always', manifest: 'string always' },
+  },
   KubeNetworkConfig: {
     since: '1.14',
     fields: {
@@ -355,19 +380,19 @@ export const KINDS: Readonly<Record<string, KindTable>> = {
     fields: {
       skipNodeRegistration: 'boolean',
       registerWithFQDN: 'boolean',
-      nodeIP: { validSubnets: 'list<string>' },
+      nodeIP: { $: 'always', validSubnets: 'list<string>' },
       labels: 'strings',
       annotations: 'strings',
       taints: 'strings',
     },
   },
-  KubePrismConfig: { since: '1.14', fields: { port: 'integer', tlsServerName: 'string' } },
+  KubePrismConfig: { since: '1.14', fields: { port: 'integer always', tlsServerName: 'string' } },
   KubeProxyConfig: {
     since: '1.14',
     controlPlaneOnly: true,
     fields: {
       enabled: 'boolean',
-      image: 'string required',
+      image: 'string required always',
       mode: 'string',
       config: 'object',
       extraArgs: 'args',
@@ -379,7 +404,7 @@ export const KINDS: Readonly<Record<string, KindTable>> = {
     controlPlaneOnly: true,
     fields: {
       enabled: 'boolean',
-      image: 'string required',
+      image: 'string required always',
       config: 'object',
       extraArgs: 'args',
       env: 'strings',
@@ -390,7 +415,7 @@ export const KINDS: Readonly<Record<string, KindTable>> = {
     since: '1.14',
     controlPlaneOnly: true,
     fields: {
-      issuer: { privateKey: 'string secret', issuerURL: 'url' },
+      issuer: { privateKey: 'string secret always', issuerURL: 'url always' },
       accepted: { publicKeys: 'list<string>', issuers: 'list<url>', audiences: 'list<string>' },
     },
   },
@@ -401,7 +426,7 @@ export const KINDS: Readonly<Record<string, KindTable>> = {
       advertiseKubernetesNetworks: 'boolean',
       allowDownPeerBypass: 'boolean',
       harvestExtraEndpoints: 'boolean',
-      mtu: 'uint32',
+      mtu: 'uint32 kept',
       filters: { endpoints: 'list<string>', excludeAdvertisedNetworks: 'list<cidr?>' },
     },
   },
@@ -409,7 +434,7 @@ export const KINDS: Readonly<Record<string, KindTable>> = {
   KubeStaticPodConfig: {
     since: '1.14',
     named: true,
-    fields: { name: 'string required', pod: 'object required replace' },
+    fields: { name: 'string required always', pod: 'object required replace' },
   },
   KubeTalosAPIAccessConfig: {
     since: '1.14',
@@ -419,8 +444,8 @@ export const KINDS: Readonly<Record<string, KindTable>> = {
   KubeletConfig: {
     since: '1.14',
     fields: {
-      image: 'string required',
-      config: 'object',
+      image: 'string required always',
+      config: 'object always',
       extraArgs: 'args',
       clusterDNS: 'list<string>',
       defaultRuntimeSeccompProfileEnabled: 'boolean',
@@ -430,8 +455,8 @@ export const KINDS: Readonly<Record<string, KindTable>> = {
     since: '1.14',
     named: true,
     fields: {
-      name: 'string required',
-      type: 'enum(linear|raid1|raid0|raid10)',
+      name: 'string required always',
+      type: 'enum(linear|raid1|raid0|raid10) always',
       mirrors: 'uint32',
       stripes: 'uint32',
       provisioning: { volumeGroup: 'string required', minSize: 'byte-size', maxSize: 'size required' },
@@ -440,23 +465,23 @@ export const KINDS: Readonly<Record<string, KindTable>> = {
   LVMVolumeGroupConfig: {
     since: '1.14',
     named: true,
-    fields: { name: 'string required', provisioning: BY_VOLUME_SELECTOR },
+    fields: { name: 'string required always', provisioning: BY_VOLUME_SELECTOR },
   },
-  Layer2VIPConfig: { since: '1.12', named: true, fields: { name: 'string required', link: 'string required' } },
+  Layer2VIPConfig: { since: '1.12', named: true, fields: { name: 'string required always', link: 'string required' } },
   LinkAliasConfig: {
     since: '1.12',
     named: true,
-    fields: { name: 'string required', selector: { match: 'cel(link)' } },
+    fields: { name: 'string required always', selector: { match: 'cel(link)' } },
   },
-  LinkConfig: { since: '1.12', named: true, fields: { name: 'string required', ...LINK } },
-  NetworkDefaultActionConfig: { since: '1.7', fields: { ingress: 'enum(accept|block)' } },
+  LinkConfig: { since: '1.12', named: true, fields: { name: 'string required always', ...LINK } },
+  NetworkDefaultActionConfig: { since: '1.7', fields: { ingress: 'enum(accept|block) always' } },
   NetworkRuleConfig: {
     since: '1.7',
     named: true,
     fields: {
-      name: 'string required',
-      portSelector: { ports: 'ports replace', protocol: 'enum(icmp|tcp|udp|icmpv6)' },
-      ingress: [{ $: 'replace', subnet: 'cidr', except: 'cidr?' }],
+      name: 'string required always',
+      portSelector: { ports: 'ports replace always', protocol: 'enum(icmp|tcp|udp|icmpv6)' },
+      ingress: [{ $: 'replace', subnet: 'cidr always', except: 'cidr?' }],
     },
   },
   OOMConfig: {
@@ -468,14 +493,18 @@ export const KINDS: Readonly<Record<string, KindTable>> = {
       sampleInterval: 'duration',
     },
   },
-  PCIDriverRebindConfig: { since: '1.10', named: true, fields: { name: 'string', targetDriver: 'string' } },
+  PCIDriverRebindConfig: {
+    since: '1.10',
+    named: true,
+    fields: { name: 'string always', targetDriver: 'string always' },
+  },
   RAIDArrayConfig: {
     since: '1.14',
     named: true,
     fields: {
-      name: 'string required',
-      level: 'enum(raid1)',
-      metadata: 'enum(1.0|1.2)',
+      name: 'string required always',
+      level: 'enum(raid1) always',
+      metadata: 'enum(1.0|1.2) dropped',
       provisioning: BY_VOLUME_SELECTOR,
     },
   },
@@ -483,33 +512,16 @@ export const KINDS: Readonly<Record<string, KindTable>> = {
     since: '1.11',
     named: true,
     fields: {
-      name: 'string required',
+      name: 'string required always',
       provisioning: PROVISIONING,
-      encryption: {
-        provider: 'enum(none|luks2)',
-        keys: [
-          {
-            slot: 'integer',
-            static: { passphrase: 'string secret' },
-            nodeID: { $empty: '' },
-            kms: { endpoint: 'string' },
-            tpm: { options: { $: 'since:1.12', pcrs: 'list<integer>' }, checkSecurebootStatusOnEnroll: 'boolean' },
-            lockToState: 'boolean',
-          },
-        ],
-        cipher: 'string(aes-xts-plain64|xchacha12,aes-adiantum-plain64|xchacha20,aes-adiantum-plain64)',
-        keySize: 'uint',
-        blockSize: 'uint64',
-        options: 'list<string>',
-        allowDiscards: 'boolean since:1.14',
-      },
+      encryption: ENCRYPTION,
     },
   },
   RegistryAuthConfig: {
     since: '1.12',
     named: true,
     fields: {
-      name: 'string required',
+      name: 'string required always',
       username: 'string',
       password: 'string secret',
       auth: 'string secret',
@@ -519,13 +531,17 @@ export const KINDS: Readonly<Record<string, KindTable>> = {
   RegistryMirrorConfig: {
     since: '1.12',
     named: true,
-    fields: { name: 'string required', endpoints: [{ url: 'url', overridePath: 'boolean' }], skipFallback: 'boolean' },
+    fields: {
+      name: 'string required always',
+      endpoints: [{ url: 'url always', overridePath: 'boolean' }],
+      skipFallback: 'boolean',
+    },
   },
   RegistryTLSConfig: {
     since: '1.12',
     named: true,
     fields: {
-      name: 'string required',
+      name: 'string required always',
       clientIdentity: { cert: 'string', key: 'string secret' },
       ca: 'string',
       insecureSkipVerify: 'boolean',
@@ -534,7 +550,13 @@ export const KINDS: Readonly<Record<string, KindTable>> = {
   ResolverConfig: {
     since: '1.12',
     fields: {
-      nameservers: [{ address: 'ip?', protocol: 'enum(Do53|DoT|DoH) since:1.14', tlsServerName: 'string since:1.14' }],
+      nameservers: [
+        {
+          address: 'ip? always',
+          protocol: 'enum(Do53|DoT|DoH) since:1.14 dropped',
+          tlsServerName: 'string since:1.14',
+        },
+      ],
       searchDomains: { domains: 'list<string>', disableDefault: 'boolean' },
       hostDNS: { $: 'since:1.14', enabled: 'boolean', forwardKubeDNSToHost: 'boolean', resolveMemberNames: 'boolean' },
     },
@@ -543,11 +565,11 @@ export const KINDS: Readonly<Record<string, KindTable>> = {
     since: '1.13',
     named: true,
     fields: {
-      name: 'string required',
+      name: 'string required always',
       src: 'cidr?',
       dst: 'cidr?',
-      table: 'routing-table',
-      action: 'enum(unspec|unicast|blackhole|unreachable|prohibit)',
+      table: 'routing-table always',
+      action: 'enum(unspec|unicast|blackhole|unreachable|prohibit) dropped',
       iifName: 'string',
       oifName: 'string',
       fwMark: 'uint32',
@@ -557,49 +579,32 @@ export const KINDS: Readonly<Record<string, KindTable>> = {
   SecurityProfileConfig: { since: '1.14', fields: { workloadIsolation: 'boolean' } },
   SideroLinkConfig: {
     since: '1.7',
-    fields: { apiUrl: 'url required secret', uniqueToken: 'string since:1.10 secret' },
+    fields: { apiUrl: 'url required secret always', uniqueToken: 'string since:1.10 secret' },
   },
   StaticHostConfig: {
     since: '1.12',
     named: true,
-    fields: { name: 'string required', hostnames: 'list<string> required' },
+    fields: { name: 'string required always', hostnames: 'list<string> required' },
   },
   SwapVolumeConfig: {
     since: '1.11',
     named: true,
     fields: {
-      name: 'string required',
+      name: 'string required always',
       provisioning: PROVISIONING,
-      encryption: {
-        provider: 'enum(none|luks2)',
-        keys: [
-          {
-            slot: 'integer',
-            static: { passphrase: 'string secret' },
-            nodeID: { $empty: '' },
-            kms: { endpoint: 'string' },
-            tpm: { options: { $: 'since:1.12', pcrs: 'list<integer>' }, checkSecurebootStatusOnEnroll: 'boolean' },
-            lockToState: 'boolean',
-          },
-        ],
-        cipher: 'string(aes-xts-plain64|xchacha12,aes-adiantum-plain64|xchacha20,aes-adiantum-plain64)',
-        keySize: 'uint',
-        blockSize: 'uint64',
-        options: 'list<string>',
-        allowDiscards: 'boolean since:1.14',
-      },
+      encryption: ENCRYPTION,
     },
   },
-  SysctlConfig: { since: '1.14', fields: { params: 'strings' } },
-  SysfsConfig: { since: '1.14', fields: { params: 'strings' } },
+  SysctlConfig: { since: '1.14', fields: { params: 'strings always' } },
+  SysfsConfig: { since: '1.14', fields: { params: 'strings always' } },
   TCPProbeConfig: {
     since: '1.13',
     named: true,
     fields: {
-      name: 'string required',
+      name: 'string required always',
       interval: 'duration',
       failureThreshold: 'integer',
-      endpoint: 'string required',
+      endpoint: 'string required always',
       timeout: 'duration',
     },
   },
@@ -612,13 +617,13 @@ export const KINDS: Readonly<Record<string, KindTable>> = {
       ptp: { devices: 'list<string>' },
     },
   },
-  TrustedRootsConfig: { since: '1.8', named: true, fields: { name: 'string', certificates: 'string' } },
+  TrustedRootsConfig: { since: '1.8', named: true, fields: { name: 'string always', certificates: 'string' } },
   UdevRulesConfig: { since: '1.14', fields: { rules: 'list<string>' } },
   UnattendedInstallConfig: {
     since: '1.14',
     fields: {
       reboot: 'boolean',
-      installer: { image: 'string' },
+      installer: { $: 'always', image: 'string' },
       provisioning: { diskSelector: { match: 'cel(disk) required' }, wipe: 'boolean' },
     },
   },
@@ -626,7 +631,7 @@ export const KINDS: Readonly<Record<string, KindTable>> = {
     since: '1.10',
     named: true,
     fields: {
-      name: 'string required',
+      name: 'string required always',
       volumeType: 'enum(partition|disk|tmpfs|directory|symlink|overlay|external) since:1.12',
       provisioning: PROVISIONING,
       filesystem: {
@@ -644,39 +649,45 @@ export const KINDS: Readonly<Record<string, KindTable>> = {
     since: '1.12',
     named: true,
     fields: {
-      name: 'string required',
+      name: 'string required always',
       vlanID: 'uint16',
       vlanMode: 'enum(802.1q|802.1ad)',
-      parent: 'string required',
+      parent: 'string required always',
       ...LINK,
     },
   },
   VRFConfig: {
     since: '1.13',
     named: true,
-    fields: { name: 'string required', hardwareAddr: 'mac', links: 'list<string>', table: 'routing-table', ...LINK },
+    fields: {
+      name: 'string required always',
+      hardwareAddr: 'mac',
+      links: 'list<string>',
+      table: 'routing-table always',
+      ...LINK,
+    },
   },
   VethConfig: {
     since: '1.14',
     named: true,
-    fields: { name: 'string required', peer: { name: 'string', ...LINK }, ...LINK },
+    fields: { name: 'string required always', peer: { name: 'string', ...LINK }, ...LINK },
   },
   VolumeConfig: {
     since: '1.8',
     named: true,
     fields: {
-      name: 'string',
+      name: 'string always',
       provisioning: PROVISIONING,
       filesystem: { $: 'since:1.14', xfs: { minAllocationGroupSize: 'byte-size' } },
       encryption: {
         $: 'since:1.11',
-        provider: 'enum(none|luks2)',
+        provider: 'enum(none|luks2) always',
         keys: [
           {
-            slot: 'integer',
+            slot: 'integer always',
             static: { passphrase: 'string secret' },
             nodeID: { $empty: '' },
-            kms: { endpoint: 'string' },
+            kms: { endpoint: 'string always' },
             tpm: { options: { $: 'since:1.12', pcrs: 'list<integer>' }, checkSecurebootStatusOnEnroll: 'boolean' },
             lockToState: 'boolean',
           },
@@ -692,18 +703,18 @@ export const KINDS: Readonly<Record<string, KindTable>> = {
       scrub: SCHEDULE,
     },
   },
-  WatchdogTimerConfig: { since: '1.7', fields: { device: 'string required', timeout: 'duration' } },
+  WatchdogTimerConfig: { since: '1.7', fields: { device: 'string required always', timeout: 'duration' } },
   WireguardConfig: {
     since: '1.12',
     named: true,
     fields: {
-      name: 'string required',
+      name: 'string required always',
       privateKey: 'string required secret',
       listenPort: 'integer',
       firewallMark: 'integer',
       peers: [
         {
-          publicKey: 'string',
+          publicKey: 'string always',
           presharedKey: 'string secret',
           endpoint: 'ip:port?',
           persistentKeepaliveInterval: 'duration',

@@ -55,7 +55,7 @@ export const ROOT: ObjectTable = {
     token: 'string secret',
     ca: { crt: 'base64', key: 'base64 secret' },
     acceptedCAs: [{ crt: 'base64' }],
-    certSANs: 'list<string>',
+    certSANs: 'list<string> always',
     controlPlane: {
       $: 'deprecated:1.14',
       controllerManager: { disabled: 'boolean' },
@@ -197,7 +197,7 @@ export const ROOT: ObjectTable = {
       image: 'string',
       extensions: [{ $: 'deprecated:1.10', image: 'string' }],
       bootloader: 'boolean deprecated:1.7',
-      wipe: 'boolean',
+      wipe: 'boolean always',
       legacyBIOSSupport: 'boolean',
       grubUseUKICmdline: 'boolean since:1.12',
     },
