@@ -1,4 +1,5 @@
 /** From what was planned to the artefact: one row per output kind. */
+import { readKernelVersion } from '../boot/kernel.ts';
 import { type Bytes, ofText } from '../bytes/bytes.ts';
 import { ImagerError } from '../errors.ts';
 import { outputFileName } from '../profiles/output-name.ts';
@@ -95,7 +96,11 @@ async function withExtensions(
   if (!hasExtensions(profile)) return assets;
   const { extendInitramfs } = await import('./extended-initramfs.ts');
   const pinned = inputs.filter(({ role }) => role === 'system-extension').map(({ digest }) => digest ?? undefined);
-  const initramfs = await extendInitramfs(workplace, assets.file('initramfs'), { profile, epoch, pinned });
+  // An initramfs alone is built without looking at kernels.
+  const kernelVersion =
+    profile.output.kind === 'initramfs' ? undefined : await readKernelVersion(assets.file('kernel'));
+  const wishes = { profile, epoch, pinned, kernelVersion };
+  const initramfs = await extendInitramfs(workplace, assets.file('initramfs'), wishes);
   return { ...assets, file: (role) => (role === 'initramfs' ? initramfs : assets.file(role)) };
 }
 

@@ -35,6 +35,8 @@ export interface ExtensionWishes {
   readonly epoch: number;
   /** Digests a plan decided on, in the order of the profile's extensions. */
   readonly pinned: readonly (Digest | undefined)[];
+  /** Of the kernel that starts it, where that is known. */
+  readonly kernelVersion?: string | undefined;
 }
 
 /**
@@ -42,7 +44,7 @@ export interface ExtensionWishes {
  * kernel, what fetching, packing and the store throw, `canceled`.
  */
 export async function extendInitramfs(workplace: Workplace, base: Bytes, wishes: ExtensionWishes): Promise<Bytes> {
-  const { profile, epoch, pinned } = wishes;
+  const { profile, epoch, pinned, kernelVersion } = wishes;
   const { extensions } = await fetchExtensions(workplace, profile, pinned);
   const all = [...extensions, ...embeddedConfig(profile)];
   const layout: Layout = {
@@ -54,7 +56,7 @@ export async function extendInitramfs(workplace: Workplace, base: Bytes, wishes:
     squashfs: { epoch, compressor: compressorOf(profile) },
   };
   // First, because it can refuse: what was packed before would be for nothing.
-  const modules = await modulesLayer(layout, base, extensions);
+  const modules = await modulesLayer(layout, base, extensions, kernelVersion);
   const parts: PackedExtension[] = [];
   for (const index of layerOrder(all.length)) parts.push(await packExtension(layout, all[index]!, `${index}.sqsh`));
   const layers = [...parts.map(({ layer }) => layer), ...modules];
@@ -137,11 +139,21 @@ function watchOf(
   return { total, watch: { ...(signal === undefined ? {} : { signal }), onDone } };
 }
 
+/** Each may be given as a file of its own. */
+function otherKernel(kernelVersion: string, modules: BaseModules): ImagerError {
+  return new ImagerError(
+    'dependency',
+    `kernel ${kernelVersion}: the modules of the initramfs and its extensions are for ${modules.kernelVersion}`,
+    { hint: 'want kernel and initramfs of one build: --kernel goes with --initramfs' },
+  );
+}
+
 /** One more extension with the index files for all modules; none when no extension has modules. */
 async function modulesLayer(
   layout: Layout,
   base: Bytes,
   extensions: readonly FetchedExtension[],
+  kernelVersion: string | undefined,
 ): Promise<SquashedLayer[]> {
   const { workplace, store, modulesPath, squashfs, epoch } = layout;
   const { platform, signal, onWarning } = workplace;
@@ -149,6 +161,7 @@ async function modulesLayer(
   if (having.length === 0) return [];
   const { source, modules } = await modulesOfBase(layout, base);
   refuseErrors(checkKernel(having, { modulesPath }, modules.kernelVersion, 'the initramfs'));
+  if (kernelVersion !== undefined && kernelVersion !== modules.kernelVersion) throw otherKernel(kernelVersion, modules);
   const order = layerOrder(extensions.length).flatMap((index) =>
     having.includes(extensions[index]!) ? [extensions[index]!] : [],
   );

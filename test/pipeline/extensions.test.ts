@@ -49,12 +49,12 @@ async function prepared(
 ): Promise<ReturnType<typeof testRequest>> {
   const { directory } = workplace;
   const files = assetFiles();
-  if (base !== undefined) files['usr/install/arm64/initramfs.xz'] = base;
+  for (const arch of ['amd64', 'arm64']) if (base !== undefined) files[`usr/install/${arch}/initramfs.xz`] = base;
   await writeFiles(join(directory, 'assets'), files);
   const systemExtensions = [];
   for (const [index, tree] of extensions.entries()) {
     const ociPath = join(directory, `extension-${index}`);
-    await writeLayout(ociPath, { v1: await extensionImage(tree) });
+    await writeLayout(ociPath, { v1: await extensionImage(tree, given.arch) });
     systemExtensions.push({ ociPath });
   }
   return testRequest({ ...given, input: { systemExtensions } }, { assets: `dir:${join(directory, 'assets')}` });
@@ -107,6 +107,16 @@ describe('kernel modules', () => {
         'dependency',
         /extension-0: \/usr\/lib\/modules: modules for kernel 6\.18\.45-talos, the initramfs has kernel 6\.12\.1-own \(rule modules\)/,
       ),
+    );
+  });
+
+  test('for another kernel than the one given are refused, both named', async () => {
+    await using workplace = await testWorkplace();
+    const base = await baseInitramfs(workplace.platform);
+    const request = await prepared(workplace, [DRIVER], { arch: 'amd64', output: { kind: 'uki' } }, base);
+    await assert.rejects(
+      built(workplace, request),
+      rejected('dependency', /^kernel 6\.18\.44-synthetic: the modules .* are for 6\.18\.45-talos$/),
     );
   });
 
@@ -251,7 +261,10 @@ test('an embedded configuration with mistakes is refused', async () => {
   await using workplace = await testWorkplace();
   const customization = { embeddedMachineConfiguration: 'machine:\n  type: boss\n' };
   const request = await prepared(workplace, [], { output: { kind: 'uki' }, customization });
-  await assert.rejects(planned(workplace, request), rejected('invalid-input', /^embedded machine configuration:2:9: machine\.type: /m));
+  await assert.rejects(
+    planned(workplace, request),
+    rejected('invalid-input', /^embedded machine configuration:2:9: machine\.type: /m),
+  );
   const { warnings } = await planned(workplace, { ...request, skipNetworkCheck: true });
   assert.deepEqual(warnings, []);
 });
