@@ -40,6 +40,15 @@ export type { Traits } from './profiles/traits.ts';
 // What goes into a profile: META values, the network document of META 0xa, kernel arguments.
 
 export type { ArgumentWarning } from './machineconfig/argument-warning.ts';
+export {
+  type CheckedConfig,
+  type CheckOptions,
+  type ConfigMode,
+  checkMachineConfig,
+} from './machineconfig/documents/check.ts';
+export { encodeMachineConfig } from './machineconfig/documents/encode.ts';
+export { type JsonSchema, machineConfigSchema } from './machineconfig/documents/json-schema.ts';
+export type { ConfigDocument } from './machineconfig/documents/load.ts';
 export { checkKernelArguments } from './machineconfig/kernel-arguments.ts';
 export {
   checkNetworkDocument,

@@ -12,6 +12,7 @@ import { streamRules } from './stream-rules.ts';
 /** How the node runs: a container needs DNS of the host, bare metal something to install on. */
 export type ConfigMode = 'metal' | 'cloud' | 'container';
 
+/** What is known about the node. */
 export interface CheckOptions {
   /** The Talos that will read it, `1.14` or `v1.13.2`; the newest known unless told. */
   readonly talosVersion?: string;
@@ -25,6 +26,7 @@ export interface CheckOptions {
   readonly strict?: boolean;
 }
 
+/** A machine configuration as far as it could be read, with everything wrong or doubtful about it. */
 export interface CheckedConfig {
   readonly source: SourceText;
   /** In the order of the text. */

@@ -4,6 +4,7 @@ import { NEWEST_MINOR } from './check.ts';
 import { KINDS } from './kinds.ts';
 import { documentType } from './load.ts';
 
+/** A JSON schema, or a part of one. */
 export type JsonSchema = { readonly [key: string]: unknown };
 
 /** Describes every document that Talos 1.`minor` takes; what it says is less than what `checkMachineConfig` finds. */
