@@ -63,6 +63,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'trust',
     'extensions',
     'overlays',
+    'sandbox',
     'pxe',
     'pipeline',
     'platform',

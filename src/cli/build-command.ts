@@ -4,7 +4,7 @@ import { ImagerError } from '../errors.ts';
 import type { Artifact } from '../pipeline/artifact.ts';
 import { build } from '../pipeline/build.ts';
 import { archiveDirectory } from '../pipeline/directory-archive.ts';
-import { type Plan, planBuild } from '../pipeline/plan.ts';
+import { type Plan, type PlanRequest, planBuild } from '../pipeline/plan.ts';
 import { planDigest } from '../pipeline/plan-digest.ts';
 import type { FinalProfile } from '../profiles/resolve.ts';
 import { readBuildRequest, workplaceOf } from './build-request.ts';
@@ -36,8 +36,7 @@ export async function runBuild(profileName: string, flags: FlagValues, io: Io): 
       onVerification: progress.verified,
       onWarning,
     };
-    // Digests are for the report: without one the names are asked for once, when the images are fetched.
-    const resolve = flags.switches.has('json') || flags.switches.has('locked');
+    const resolve = wantsResolved(request, flags);
     const plan = await planBuild(workplace, request, { resolve });
     await checkLocked(profileName, flags, plan, io);
     for (const warning of [...warnings, ...plan.warnings]) progress.warn(warning);
@@ -55,6 +54,11 @@ export async function runBuild(profileName: string, flags: FlagValues, io: Io): 
   } finally {
     progress.finish();
   }
+}
+
+/** Digests are for the report: without one the names are asked for once, when the images are fetched. What an overlay answers is part of the command line. */
+export function wantsResolved({ profile }: PlanRequest, { switches }: FlagValues): boolean {
+  return switches.has('json') || switches.has('locked') || profile.overlay !== null;
 }
 
 /** One thing only fits. Throws `usage`. */

@@ -1,11 +1,14 @@
 /** What a command line asks for: its flags, the files they name and standard input, read into one request. */
 import { ImagerError } from '../errors.ts';
+import type { OverlayProfiles } from '../overlays/profiles.ts';
 import { parseAssetSource } from '../pipeline/asset-source.ts';
 import type { CatalogOptions } from '../pipeline/catalog.ts';
 import { parseCompression } from '../pipeline/compression.ts';
 import { parseEpoch } from '../pipeline/epoch.ts';
 import type { PlanRequest } from '../pipeline/plan.ts';
 import { defaultStoreDirectory, type Workplace } from '../pipeline/workplace.ts';
+import { BUILT_IN_PROFILES } from '../profiles/built-in.ts';
+import { completeProfile } from '../profiles/complete.ts';
 import { DEFAULT_TALOS_VERSION, ENROLMENT_FILES } from '../profiles/defaults.ts';
 import { parseProfile } from '../profiles/parse.ts';
 import type { GivenProfile } from '../profiles/profile.ts';
@@ -34,6 +37,9 @@ export interface BuildRequest {
   readonly warnings: readonly string[];
 }
 
+/** When the image of an overlay is fetched for the profiles in it: they come before built-in ones of the same name. */
+export type OverlayContact = 'always' | 'for unknown profiles' | 'never';
+
 interface Given {
   readonly profile: GivenProfile;
   readonly meta: readonly MetaOrigin[];
@@ -41,7 +47,12 @@ interface Given {
 }
 
 /** `profileName` is a base profile or `-`. Throws `usage`, `invalid-input`, `unsupported`, and `io` for files that flags name. */
-export async function readBuildRequest(profileName: string, flags: FlagValues, io: Io): Promise<BuildRequest> {
+export async function readBuildRequest(
+  profileName: string,
+  flags: FlagValues,
+  io: Io,
+  contacts: OverlayContact = 'always',
+): Promise<BuildRequest> {
   const assets = flags.text.get('imager-image');
   const grubDirectory = flags.text.get('grub-dir');
   const epoch = parseEpoch(io.platform.environment.SOURCE_DATE_EPOCH);
@@ -54,7 +65,8 @@ export async function readBuildRequest(profileName: string, flags: FlagValues, i
   const compression = profileName === '-' ? undefined : flags.text.get('compression');
   const { level } = compression === undefined ? {} : parseCompression(compression);
   const given = profileName === '-' ? await givenOnStdin(flags, io) : await givenByFlags(profileName, flags, io);
-  const finalised = await finalise(given, flags, io);
+  const overlay = await overlayProfilesOf(given.profile, contacts, flags, io);
+  const finalised = await finalise(given, overlay.profiles, flags, io);
   const isSmallest = profileName !== '-' && flags.text.get('image-disk-size') === SMALLEST;
   const profile = isSmallest ? (await import('../pipeline/disk-plan.ts')).withSmallestDisk(finalised) : finalised;
   return {
@@ -64,7 +76,7 @@ export async function readBuildRequest(profileName: string, flags: FlagValues, i
       profile,
       metaOrigins: new Map(given.meta.map(({ meta: { key }, origin }) => [key, origin])),
     },
-    warnings: [...given.warnings, ...versionWarnings(profile)],
+    warnings: [...given.warnings, ...overlay.warnings, ...versionWarnings(profile)],
   };
 }
 
@@ -116,13 +128,36 @@ function ignoredFlags({ text, lists, switches }: FlagValues, version: string): s
   return [`standard input has the whole profile: ${flags} ${names.length === 1 ? 'has' : 'have'} no effect`];
 }
 
-async function finalise(given: Given, flags: FlagValues, { platform }: Io): Promise<FinalProfile> {
+async function overlayProfilesOf(
+  given: GivenProfile,
+  contacts: OverlayContact,
+  flags: FlagValues,
+  io: Io,
+): Promise<OverlayProfiles> {
+  const { overlay, baseProfileName } = completeProfile(given);
+  const isKnown = contacts === 'for unknown profiles' && BUILT_IN_PROFILES.has(baseProfileName);
+  if (overlay === null || baseProfileName === '' || contacts === 'never' || isKnown) {
+    return { profiles: new Map(), warnings: [] };
+  }
+  const { fetchOverlayProfiles } = await import('../pipeline/overlay-image.ts');
+  return fetchOverlayProfiles(await workplaceOf(flags, io), overlay, baseProfileName);
+}
+
+async function finalise(
+  given: Given,
+  overlayProfiles: OverlayProfiles['profiles'],
+  flags: FlagValues,
+  { platform }: Io,
+): Promise<FinalProfile> {
   const existingSecureBootFiles = new Set<string>();
   for (const path of Object.values(ENROLMENT_FILES)) {
     if ((await platform.files.info(path)) !== undefined) existingSecureBootFiles.add(path);
   }
   const defaultVersion = flags.text.get('talos-version') ?? DEFAULT_TALOS_VERSION;
-  return finaliseProfile(resolveProfile(given.profile), { defaultVersion, existingSecureBootFiles });
+  return finaliseProfile(resolveProfile(given.profile, { overlayProfiles }), {
+    defaultVersion,
+    existingSecureBootFiles,
+  });
 }
 
 /** Custom builds may be tagged in any way, so these are no errors. */
@@ -149,6 +184,7 @@ export async function workplaceOf(flags: FlagValues, { platform, signal }: Io): 
       platform,
     ),
     trust: await trustOf(flags, platform),
+    overlayPrograms: flags.switches.has('allow-overlay-program') ? 'allowed' : 'verified',
     signal,
   };
 }

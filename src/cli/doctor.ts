@@ -3,6 +3,7 @@ import process from 'node:process';
 import { ImagerError } from '../errors.ts';
 import { defaultStoreDirectory } from '../pipeline/workplace.ts';
 import type { Platform } from '../platform/types.ts';
+import { describeSandbox, findSandbox, type Sandbox } from '../sandbox/sandbox.ts';
 import type { DoctorFlags } from './doctor-flags.ts';
 import type { Io } from './io.ts';
 import { formatBytes } from './progress.ts';
@@ -25,7 +26,14 @@ export async function examine(platform: Platform, store: string): Promise<Findin
     proxyFinding(platform.environment),
     await credentialsFinding(platform),
     { subject: 'external programs', state: 'good', detail: 'none needed' },
+    sandboxFinding(await findSandbox(platform)),
   ];
+}
+
+/** Only overlays have programs that run here. */
+function sandboxFinding(sandbox: Sandbox): Finding {
+  const state = sandbox.kind === 'bubblewrap' ? 'good' : 'note';
+  return { subject: 'sandbox for overlays', state, detail: describeSandbox(sandbox) };
 }
 
 function architectureFinding(architecture: Platform['architecture']): Finding {

@@ -6,7 +6,14 @@ import { pushInstaller } from '../pipeline/installer-push.ts';
 import { type Plan, planBuild } from '../pipeline/plan.ts';
 import type { Workplace } from '../pipeline/workplace.ts';
 import { flagsByArchitecture } from './architectures.ts';
-import { buildSummary, checkStandardOutput, checkTerminal, writeFile, writeToStandardOutput } from './build-command.ts';
+import {
+  buildSummary,
+  checkStandardOutput,
+  checkTerminal,
+  wantsResolved,
+  writeFile,
+  writeToStandardOutput,
+} from './build-command.ts';
 import { type BuildRequest, readBuildRequest, workplaceOf } from './build-request.ts';
 import { elideKernelArguments } from './elide.ts';
 import type { FlagValues } from './flags.ts';
@@ -56,7 +63,7 @@ export async function runInstaller(profileName: string, flags: FlagValues, io: I
 async function buildOne({ request, warnings }: BuildRequest, surroundings: Surroundings): Promise<Built> {
   const { profileName, flags, io, progress } = surroundings;
   const workplace = await workplaceWith(surroundings);
-  const resolve = flags.switches.has('json') || flags.switches.has('locked');
+  const resolve = wantsResolved(request, flags);
   const plan = await planBuild(workplace, request, { resolve });
   await checkLocked(profileName, flags, plan, io);
   for (const warning of [...warnings, ...plan.warnings]) progress.warn(warning);

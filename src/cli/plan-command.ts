@@ -17,9 +17,10 @@ export async function runPlan(invocation: PlanInvocation, io: Io): Promise<numbe
   const { profile, flags, resolve, view } = invocation;
   const output = wantsImage(flags) ? installerOutput(flags) : undefined;
   const hasDigests = view === 'text' || view === 'json';
+  const contacts = !resolve ? 'never' : hasDigests ? 'always' : 'for unknown profiles';
   const requests: BuildRequest[] = [];
   for (const each of profile === '-' ? [flags] : flagsByArchitecture(flags)) {
-    requests.push(await readBuildRequest(profile, each, io));
+    requests.push(await readBuildRequest(profile, each, io, contacts));
   }
   if (output !== undefined) {
     checkInstallerOutput(

@@ -4,11 +4,13 @@ import { invalid } from '../errors.ts';
 import { guidOfLabel } from '../formats/gpt/guid.ts';
 import { layoutGpt } from '../formats/gpt/layout.ts';
 import { layoutMetaPartition } from '../meta/partition.ts';
+import { overlay, type Tree } from '../tree/tree.ts';
 import { layoutBiosPartition, layoutFirstSector } from './bios-boot.ts';
 import { bootTree, layoutBootPartition } from './boot-partition.ts';
 import { efiTree, layoutEfiPartition } from './efi-partition.ts';
 import { imageCachePartitionSize, layoutImageCachePartition } from './image-cache-partition.ts';
 import { diskMetaValues } from './meta-values.ts';
+import { overlayIgnoringCase } from './overlay-files.ts';
 import { layoutPartitions, type PartitionName, type PartitionTable } from './partitions.ts';
 import type { BiosGrub, DiskImageOptions, DiskParts } from './parts.ts';
 import { type PlacedPartition, placedPartition } from './placed-partition.ts';
@@ -35,12 +37,18 @@ export function buildDisk(parts: DiskParts, options: DiskImageOptions): Bytes {
   return place(size, [
     { at: 0, bytes: layoutFirstSector(geometry, grub && bios && { grub, bios }) },
     ...layoutGpt(size, guidOfLabel(DISK_LABEL), [...partitions.values()], geometry),
+    ...(options.overlay?.gap ?? []),
     ...contents(parts, table, options),
   ]);
 }
 
 function biosGrubOf(parts: DiskParts): BiosGrub | undefined {
   return parts.bootloader === 'sd-boot' ? undefined : parts.bios;
+}
+
+/** An overlay may bring a boot loader of its own in place of ours. */
+function withOverlay(own: Tree, added: Tree | undefined): Tree {
+  return added === undefined ? own : overlayIgnoringCase(own, added);
 }
 
 /** Of all partitions that have any. */
@@ -51,7 +59,7 @@ function contents(parts: DiskParts, { geometry, partitions }: PartitionTable, op
   };
   const meta = diskMetaValues(options.meta, parts.bootloader, options.traits);
   const placements = [
-    fill('EFI', (at) => layoutEfiPartition(efiTree(parts, options), at).bytes),
+    fill('EFI', (at) => layoutEfiPartition(withOverlay(efiTree(parts, options), options.overlay?.efi), at).bytes),
     fill('META', () => layoutMetaPartition(meta)),
   ];
   const { imageCache, epoch } = options;
@@ -61,7 +69,9 @@ function contents(parts: DiskParts, { geometry, partitions }: PartitionTable, op
   if (parts.bootloader === 'sd-boot') return placements;
   const { bios } = parts;
   const reset = parts.bootloader === 'dual-boot' || options.traits.hasGrubResetEntry;
-  placements.push(fill('BOOT', (at) => layoutBootPartition(bootTree(parts, options, reset), at, options).bytes));
+  const own = bootTree(parts, options, reset);
+  const boot = options.overlay === undefined ? own : overlay(own, options.overlay.boot);
+  placements.push(fill('BOOT', (at) => layoutBootPartition(boot, at, options).bytes));
   if (bios !== undefined) {
     placements.push(fill('BIOS', ({ size }) => layoutBiosPartition(bios, partitions.get('BIOS')!, size)));
   }

@@ -6,6 +6,7 @@ import type { Bytes } from '../bytes/bytes.ts';
 import type { MetaValue } from '../meta/value.ts';
 import type { Traits } from '../profiles/traits.ts';
 import type { Tree } from '../tree/tree.ts';
+import type { OverlayFiles } from './overlay-files.ts';
 import type { DiskDimensions, PartitionTraits } from './partitions.ts';
 
 /** systemd-boot and what it starts. */
@@ -54,6 +55,8 @@ export interface DiskImageOptions extends Omit<DiskDimensions, 'imageCacheSize'>
   readonly meta: readonly MetaValue[];
   /** Images a node need not pull, in a partition of `imageCachePartitionSize`, which `size` has to include. */
   readonly imageCache?: Tree;
+  /** What an overlay adds. */
+  readonly overlay?: OverlayFiles;
   /** `off` unless given. */
   readonly enrollment?: SecureBootEnrollment;
 }

@@ -12,7 +12,14 @@ export type FileRole = 'kernel' | 'initramfs' | 'systemd-stub' | 'systemd-boot';
 export type AssetRole = FileRole | 'grub';
 
 /** What a build is made of: `imager-image` brings every asset that no path names. */
-export type InputRole = AssetRole | 'imager-image' | 'system-extension' | 'image-cache' | 'base-installer';
+export type InputRole =
+  | AssetRole
+  | 'imager-image'
+  | 'system-extension'
+  | 'image-cache'
+  | 'base-installer'
+  | 'overlay'
+  | 'overlay-installer';
 
 /** Where one asset is. */
 export interface AssetPlace {

@@ -1,7 +1,7 @@
 /** From what was planned to the artefact: one row per output kind. */
 import { readKernelVersion } from '../boot/kernel.ts';
 import { type Bytes, ofText } from '../bytes/bytes.ts';
-import { ImagerError } from '../errors.ts';
+import { ImagerError, invalid } from '../errors.ts';
 import { outputFileName } from '../profiles/output-name.ts';
 import type { OutputKind } from '../profiles/profile.ts';
 import { type Assets, acquireAssets, type PinnedInputs } from './acquire.ts';
@@ -57,8 +57,9 @@ export async function acquireInput(workplace: Workplace, request: PlanRequest, p
   const assets = await acquireAssets(workplace, request, pinned);
   const extended = await withExtensions(workplace, request, plan, assets);
   const base = await baseInstallerOf(workplace, request, pinned);
+  const overlay = await overlayOf(workplace, request, plan, pinned);
   const cache = await cacheOf(workplace, request, plan, pinned);
-  return { workplace, profile, epoch, cmdline: plan.cmdline, assets: extended, ...base, ...cache };
+  return { workplace, profile, epoch, cmdline: plan.cmdline, assets: extended, ...base, ...overlay, ...cache };
 }
 
 /** What was built under its name, compressed if that was planned. Throws what compressing throws. */
@@ -102,6 +103,26 @@ async function withExtensions(
   const wishes = { profile, epoch, pinned, kernelVersion };
   const initramfs = await extendInitramfs(workplace, assets.file('initramfs'), wishes);
   return { ...assets, file: (role) => (role === 'initramfs' ? initramfs : assets.file(role)) };
+}
+
+/** Throws `invalid-input` for a plan whose command line lacks what the overlay has to say. */
+async function overlayOf(
+  workplace: Workplace,
+  { profile }: PlanRequest,
+  { overlay: planned }: Plan,
+  pinned: PinnedInputs,
+): Promise<Pick<BuildInput, 'overlay' | 'overlayInstaller'>> {
+  if (profile.overlay === null) return {};
+  if (planned === undefined) throw invalid('plan of a build with an overlay: want it resolved');
+  const { fetchOverlay, fetchOverlayInstaller } = await import('./overlay-image.ts');
+  switch (profile.output.kind) {
+    case 'image':
+      return { overlay: { planned, fetched: await fetchOverlay(workplace, profile.overlay, pinned.get('overlay')) } };
+    case 'installer':
+      return { overlayInstaller: await fetchOverlayInstaller(workplace, profile, pinned.get('overlay-installer')) };
+    default:
+      return {};
+  }
 }
 
 async function baseInstallerOf(

@@ -12,13 +12,13 @@ import { diskChoice } from './asset-places.ts';
 import { checkDiskFormatOptions } from './disk-format.ts';
 
 /**
- * Warnings, one sentence each. Throws `install` for a disk that is too small, `invalid-input` for META values that do not fit,
+ * `entriesOffset` is in sectors. Warnings, one sentence each. Throws `install` for a disk that is too small, `invalid-input` for META values that do not fit,
  * `unsupported` for a boot loader that cannot start such a disk, both for options its format does not have.
  */
-export function checkDisk(profile: FinalProfile): string[] {
+export function checkDisk(profile: FinalProfile, entriesOffset = 0): string[] {
   const bootloader = diskBootloader(diskChoice(profile));
   const dimensions = diskDimensions(profile);
-  layoutPartitions(bootloader, profile.traits, dimensions);
+  layoutPartitions(bootloader, profile.traits, { ...dimensions, entriesOffset });
   if (profile.output.imageOptions !== null) checkDiskFormatOptions(profile.output.imageOptions);
   const { metaContents } = profile.customization;
   checkMetaPartition(diskMetaValues(metaContents, bootloader, profile.traits));

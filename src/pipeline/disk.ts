@@ -6,7 +6,8 @@ import { bootPartitionFeatures } from '../disk/boot-partition.ts';
 import { diskBootloader } from '../disk/bootloader.ts';
 import { buildDisk } from '../disk/build.ts';
 import { imageCachePartitionSize } from '../disk/image-cache-partition.ts';
-import type { BiosGrub, DiskParts, InstalledKernel, SystemdBoot } from '../disk/parts.ts';
+import { layoutPartitions } from '../disk/partitions.ts';
+import type { BiosGrub, DiskImageOptions, DiskParts, InstalledKernel, SystemdBoot } from '../disk/parts.ts';
 import { knownXfsFeatures } from '../formats/grub/xfs-features.ts';
 import { INCOMPATIBLE } from '../formats/xfs/features.ts';
 import type { Architecture } from '../profiles/profile.ts';
@@ -25,10 +26,11 @@ export async function diskOf(input: BuildInput): Promise<Bytes> {
   const { size, sectorSize } = diskDimensions(profile);
   const cache = imageCache === undefined ? {} : { imageCache };
   const cacheSize = imageCache === undefined ? 0 : imageCachePartitionSize(imageCache, epoch);
+  const dimensions = { size: size + cacheSize, sectorSize, entriesOffset: input.overlay?.planned.offset ?? 0 };
   const disk = buildDisk(await partsOf(input), {
-    size: size + cacheSize,
-    sectorSize,
+    ...dimensions,
     ...cache,
+    ...(await overlayFilesOf(input, dimensions, cacheSize)),
     version: profile.version,
     architecture: profile.arch,
     traits: profile.traits,
@@ -37,6 +39,23 @@ export async function diskOf(input: BuildInput): Promise<Bytes> {
   });
   return inDiskFormat(input, disk);
 }
+
+/** Its program sees a disk of the size this one gets. */
+async function overlayFilesOf(
+  input: BuildInput,
+  dimensions: Required<DiskDimensionsOfOverlay>,
+  cacheSize: number,
+): Promise<Pick<DiskImageOptions, 'overlay'>> {
+  const { overlay, profile } = input;
+  if (overlay === undefined) return {};
+  const cache = cacheSize === 0 ? {} : { imageCacheSize: cacheSize };
+  const bootloader = diskBootloader(diskChoice(profile));
+  const table = layoutPartitions(bootloader, profile.traits, { ...dimensions, ...cache });
+  const { installOverlay } = await import('./overlay-install.ts');
+  return { overlay: await installOverlay(input, overlay.fetched, dimensions.size, table) };
+}
+
+type DiskDimensionsOfOverlay = Pick<DiskImageOptions, 'size' | 'sectorSize' | 'entriesOffset'>;
 
 async function partsOf(input: BuildInput): Promise<DiskParts> {
   const bootloader = diskBootloader(diskChoice(input.profile));

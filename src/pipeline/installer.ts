@@ -8,15 +8,19 @@ import {
 } from '../installer/artifacts-layer.ts';
 import { keptLayers } from '../installer/base.ts';
 import { encodeImageConfig } from '../installer/image-config.ts';
+import { overlayEntries } from '../installer/overlay-layer.ts';
 import { loadedTags } from '../installer/tags.ts';
 import { type ComposedBlob, type ComposedImage, composeImage } from '../oci/composed-image.ts';
 import { layoutDockerArchive } from '../oci/local/docker-archive.ts';
 import { inOciWords } from '../oci/media-types.ts';
 import { parseReference } from '../oci/reference.ts';
 import type { PulledLayer } from '../oci/store/store.ts';
+import { DEFAULT_INSTALLER } from '../overlays/layout.ts';
+import { encodeOptions } from '../overlays/protocol.ts';
 import type { FinalProfile } from '../profiles/resolve.ts';
 import type { BuildInput } from './build-input.ts';
 import { type InstallerLayer, installerLayer } from './installer-layer.ts';
+import { overlayInstaller } from './overlay-image.ts';
 import { inspectedKernel, systemdBootOf, ukiOf } from './uki.ts';
 
 /** As `docker load` reads it. Throws what `installerImage` throws. */
@@ -36,15 +40,15 @@ export async function installerImage(input: BuildInput): Promise<ComposedImage> 
   const { workplace, profile, epoch, baseInstaller } = input;
   const base = baseInstaller!;
   const kept = keptLayers(base.layers);
-  const own = await artifactsLayer(input);
+  const own = [await artifactsLayer(input), ...(await overlayLayer(input))];
   const config = encodeImageConfig({
     architecture: profile.arch,
     epoch,
-    diffIds: [...kept, own].map(({ diffId }) => diffId),
+    diffIds: [...kept, ...own].map(({ diffId }) => diffId),
     base: base.config.document,
     baseName: `base installer ${base.manifestDigest}`,
   });
-  const layers = [...kept.map((layer) => carriedLayer(layer, profile)), own.blob];
+  const layers = [...kept.map((layer) => carriedLayer(layer, profile)), ...own.map(({ blob }) => blob)];
   return composeImage(workplace.platform, { os: 'linux', architecture: profile.arch }, config, layers);
 }
 
@@ -67,6 +71,19 @@ async function artifactsLayer(input: BuildInput): Promise<InstallerLayer> {
   const { arch, secureboot, traits } = input.profile;
   const target = { architecture: arch, secureBoot: secureboot === true, traits };
   return installerLayer(input.workplace, artifactEntries(await installedAssets(input, target), target));
+}
+
+/** What a node runs when it installs or upgrades itself; none without an overlay. */
+async function overlayLayer({ workplace, profile, overlayInstaller: image }: BuildInput): Promise<InstallerLayer[]> {
+  if (image === undefined) return [];
+  const { name, options, era } = overlayInstaller(image, profile);
+  const parts = {
+    tree: image.tree,
+    name: name || DEFAULT_INSTALLER,
+    options: encodeOptions(options, era),
+    image: image.image,
+  };
+  return [await installerLayer(workplace, overlayEntries(parts))];
 }
 
 async function installedAssets(input: BuildInput, target: InstallerTarget): Promise<InstalledAssets> {

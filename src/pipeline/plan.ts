@@ -26,6 +26,7 @@ import { hostsOfImage, resolveImagerImage } from './imager-image.ts';
 import { digestOfPlace } from './input-digest.ts';
 import { planBaseInstaller } from './installer-base.ts';
 import { jsonOfMapping } from './json-of-mapping.ts';
+import { type PlannedOverlay, planOverlay } from './overlay-plan.ts';
 import { unsupportedReasons } from './unsupported.ts';
 import type { ImageVerification, OnVerification } from './verify-image.ts';
 import type { Workplace } from './workplace.ts';
@@ -62,6 +63,8 @@ export interface Plan {
   /** Absent when the output is not compressed. */
   readonly compression?: PlannedCompression;
   readonly inputs: readonly PlannedInput[];
+  /** Absent when there is none, and in a plan that was not resolved. */
+  readonly overlay?: PlannedOverlay;
   /** Absent when there is none, and before it is here. */
   readonly imageCache?: PlannedImageCache;
   /** Who vouches for the images among the inputs, or that nobody need; none before they are resolved. */
@@ -105,8 +108,9 @@ export async function planBuild(around: Workplace, request: PlanRequest, options
   const workplace: Workplace = { ...around, onVerification: verified.collect };
   checkEpoch(epoch);
   const networkWarnings = checkMeta(request);
-  const diskWarnings = profile.output.kind === 'image' ? checkDisk(profile) : [];
-  const cmdline = cmdlineOf(profile);
+  const overlay = await planOverlay(workplace, profile, options);
+  const diskWarnings = profile.output.kind === 'image' ? checkDisk(profile, overlay.overlay?.offset) : [];
+  const cmdline = cmdlineOf(profile, overlay.overlay?.kernelArgs);
   const compression = compressionOf(workplace, request);
   const assets = placeAssets(request);
   const hosts = hostsOfAssets(workplace, assets);
@@ -125,16 +129,18 @@ export async function planBuild(around: Workplace, request: PlanRequest, options
     meta: profile.customization.metaContents,
     outputs: [{ path: artifactFileName(profile), kind: profile.output.kind, format: formatOf(profile) }],
     ...(compression === undefined ? {} : { compression }),
-    inputs: [...inputs, ...base.inputs, ...extensions.inputs, ...cache.inputs],
+    inputs: [...inputs, ...base.inputs, ...extensions.inputs, ...overlay.inputs, ...cache.inputs],
+    ...(overlay.overlay === undefined ? {} : { overlay: overlay.overlay }),
     ...(cache.imageCache === undefined ? {} : { imageCache: cache.imageCache }),
     verifications: verified.verifications,
-    hosts: [...new Set([...hosts, ...base.hosts, ...extensions.hosts, ...cache.hosts])],
+    hosts: [...new Set([...hosts, ...base.hosts, ...extensions.hosts, ...overlay.hosts, ...cache.hosts])],
     warnings: [
       ...profile.warnings,
       ...verified.warnings,
       ...networkWarnings,
       ...diskWarnings,
       ...extensions.warnings,
+      ...overlay.warnings,
       ...cache.warnings,
       ...checkKernelArguments(cmdline.text).map(argumentWarning),
       ...cmdline.warnings.map(({ message }) => message),
@@ -202,13 +208,14 @@ function checkMetaText({ key, value }: MetaValue): void {
   });
 }
 
-function cmdlineOf(profile: FinalProfile): Cmdline {
+function cmdlineOf(profile: FinalProfile, overlayArguments: readonly string[] = []): Cmdline {
   return buildCmdline({
     platform: profile.platform,
     architecture: profile.arch,
     kind: profile.output.kind,
     secureBoot: profile.secureboot === true,
     traits: profile.traits,
+    overlayArguments,
     meta: profile.customization.metaContents,
     extraArguments: profile.customization.extraKernelArgs,
   });

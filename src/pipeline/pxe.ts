@@ -70,6 +70,7 @@ function profileOfKind({ traits: _, warnings: __, ...profile }: FinalProfile, ki
   const isPlain = kind === 'kernel' || kind === 'initramfs';
   return finaliseProfile({
     ...profile,
+    overlay: isPlain ? null : profile.overlay,
     customization: isPlain ? { ...customization, extraKernelArgs: [], metaContents: [] } : customization,
     output: { kind, imageOptions: null, isoOptions: null, outFormat: 'raw' },
   });
@@ -77,6 +78,8 @@ function profileOfKind({ traits: _, warnings: __, ...profile }: FinalProfile, ki
 
 /** Digests of inputs that are known are taken over: a tag may move in between, and kernel and initramfs must be of one release. */
 async function planPinned(workplace: Workplace, request: PlanRequest, known: readonly PlannedInput[]): Promise<Plan> {
+  // The command line hangs on what the overlay's program answers.
+  if (request.profile.overlay !== null) return planBuild(workplace, request, { resolve: true });
   const plan = await planBuild(workplace, request, { resolve: false });
   const pinned = plan.inputs.map((input) => known.find(({ role }) => role === input.role));
   if (!pinned.every((input) => input !== undefined)) return planBuild(workplace, request, { resolve: true });

@@ -3,10 +3,9 @@ import type { Profile } from '../profiles/profile.ts';
 
 /** One sentence per reason; none means that the profile can be built. */
 export function unsupportedReasons(profile: Profile): string[] {
-  const { output, overlay } = profile;
+  const { output } = profile;
   const reasons: (string | false)[] = [
     profile.secureboot === true && output.kind !== 'cmdline' && 'SecureBoot signing',
-    overlay !== null && 'overlays',
   ];
   return reasons.filter((reason) => reason !== false).map((reason) => `${reason}: not supported by this release`);
 }

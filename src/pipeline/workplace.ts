@@ -27,6 +27,10 @@ export interface Workplace {
   /** Whose images may be used. */
   readonly trust?: TrustSettings;
   readonly onVerification?: OnVerification;
+  /** Which programs of overlays may run here; those of verified images and of the user's own files unless given. */
+  readonly overlayPrograms?: 'verified' | 'allowed' | 'forbidden';
+  /** Milliseconds such a program has; two minutes unless given. */
+  readonly overlayTimeout?: number;
 }
 
 /** `$XDG_CACHE_HOME/bootwright`, else `~/.cache/bootwright`. */

@@ -16,7 +16,8 @@ test('a machine in order: exit 0, one line per finding', async () => {
   assert.match(text, /^ok {4}Node\.js +24\.\d+\.\d+ on \w+\n/);
   assert.match(text, new RegExp(`\\nok {4}store +${space.path('store')}\\n`));
   assert.match(text, /\nnote {2}registry credentials +no Docker or Podman configuration/);
-  assert.match(text, /\nok {4}external programs +none needed\n$/);
+  assert.match(text, /\nok {4}external programs +none needed\n/);
+  assert.match(text, /\n(?:ok {2}|note) {2}sandbox for overlays +(?:bubblewrap|none) \(.*\n$/);
 });
 
 test('a store that cannot be written: exit 6, and what to do', async () => {

@@ -170,15 +170,8 @@ describe('what is checked before anything is fetched', () => {
 });
 
 describe('what this release cannot build is said, and the rest planned', () => {
-  const image = { imageRef: 'example.org/x:v1' };
   const cases: readonly (readonly [string, GivenProfile, readonly RegExp[]])[] = [
     ['secure boot', { baseProfileName: 'secureboot-iso' }, [/^SecureBoot signing: not/]],
-    ['overlays', { overlay: { name: 'board', image } }, [/^overlays: not/]],
-    [
-      'several at once',
-      { baseProfileName: 'secureboot-metal', overlay: { name: 'board', image } },
-      [/^SecureBoot/, /^overlays/],
-    ],
     ['nothing of it in a command line', { baseProfileName: 'secureboot-iso', output: { kind: 'cmdline' } }, []],
   ];
   for (const [name, given, expected] of cases) {
