@@ -1,4 +1,4 @@
-/** Unified kernel images, unsigned. Source: spec boot-and-images 1. */
+/** Unified kernel images; what signs them is beside. Source: spec boot-and-images 1. */
 import { type Bytes, ofText } from '../bytes/bytes.ts';
 import { ImagerError, invalid } from '../errors.ts';
 import { MACHINE, machineName } from '../formats/pe/coff-header.ts';
@@ -27,6 +27,16 @@ export interface UkiParts {
   /** Beside the main one; dropped for a Talos version without profiles. */
   readonly extraProfiles?: readonly UkiProfile[];
   readonly traits: Pick<Traits, 'supportsUki' | 'supportsUkiProfiles'>;
+  /** Of a signed UKI. */
+  readonly pcr?: PcrSections;
+}
+
+/** What binds disk keys to the UKI. */
+export interface PcrSections {
+  /** PEM. */
+  readonly publicKey: string;
+  /** Texts for the main profile and each extra one, in order; none while they are being made. */
+  readonly signatures: readonly string[];
 }
 
 export interface BuildUkiOptions {
@@ -84,19 +94,27 @@ export function ukiSections(parts: UkiParts): UkiSection[] {
     '.cmdline': ofText(parts.cmdline),
     '.uname': textIfAny(parts.kernelVersion),
     '.splash': parts.splash ?? defaultSplash(),
+    '.pcrpkey': textIfAny(parts.pcr?.publicKey),
     '.linux': parts.kernel,
     '.initrd': parts.initramfs,
     '.profile': parts.traits.supportsUkiProfiles ? ofText(formatUkiProfile(MAIN_PROFILE)) : undefined,
+    '.pcrsig': textIfAny(parts.pcr?.signatures[0]),
   };
   const extra = parts.extraProfiles ?? [];
   checkExtraProfiles(extra);
-  return [...inOrder(BASE_SECTIONS, base), ...(parts.traits.supportsUkiProfiles ? extra.flatMap(profileSections) : [])];
+  return [
+    ...inOrder(BASE_SECTIONS, base),
+    ...(parts.traits.supportsUkiProfiles
+      ? extra.flatMap((profile, index) => profileSections(profile, parts.pcr?.signatures[index + 1]))
+      : []),
+  ];
 }
 
-function profileSections(profile: UkiProfile): UkiSection[] {
+function profileSections(profile: UkiProfile, signature: string | undefined): UkiSection[] {
   return inOrder(PROFILE_SECTIONS, {
     '.profile': ofText(formatUkiProfile(profile)),
     '.cmdline': textIfAny(profile.cmdline),
+    '.pcrsig': textIfAny(signature),
   });
 }
 

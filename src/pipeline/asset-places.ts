@@ -18,6 +18,9 @@ export type InputRole =
   | 'system-extension'
   | 'image-cache'
   | 'base-installer'
+  | 'secureboot-certificate'
+  | 'pcr-key'
+  | 'secureboot-database'
   | 'overlay'
   | 'overlay-installer';
 

@@ -18,7 +18,8 @@ import { inDiskFormat } from './disk-format.ts';
 import { diskDimensions } from './disk-plan.ts';
 import { keptCore } from './grub-core.ts';
 import { platformFiles } from './grub-files.ts';
-import { inspectedKernel, systemdBootOf, ukiOf } from './uki.ts';
+import { needsSigning } from './secureboot.ts';
+import { enrollmentOf, inspectedKernel, systemdBootOf, ukiOf } from './uki.ts';
 
 /** The whole disk in its format, referring to the assets. Throws what `buildDisk`, the makers of its parts and `inDiskFormat` throw. */
 export async function diskOf(input: BuildInput): Promise<Bytes> {
@@ -36,6 +37,7 @@ export async function diskOf(input: BuildInput): Promise<Bytes> {
     traits: profile.traits,
     meta: profile.customization.metaContents,
     epoch,
+    ...(needsSigning(profile) ? { enrollment: profile.output.imageOptions?.sdBootEnrollKeys ?? 'if-safe' } : {}),
   });
   return inDiskFormat(input, disk);
 }
@@ -75,7 +77,12 @@ async function partsOf(input: BuildInput): Promise<DiskParts> {
 }
 
 async function systemdParts(input: BuildInput): Promise<SystemdBoot> {
-  return { loader: await systemdBootOf(input), uki: (await ukiOf(input)).bytes };
+  const { keys } = await enrollmentOf(input);
+  return {
+    loader: await systemdBootOf(input),
+    uki: (await ukiOf(input)).bytes,
+    ...(keys === undefined ? {} : { keys }),
+  };
 }
 
 async function installedKernel(input: BuildInput): Promise<InstalledKernel> {

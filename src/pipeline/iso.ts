@@ -10,7 +10,8 @@ import { isoChoice } from './asset-places.ts';
 import type { BuildInput } from './build-input.ts';
 import { keptCore } from './grub-core.ts';
 import { type GrubFiles, hasPlatform, missingPlatform, platformFiles } from './grub-files.ts';
-import { inspectedKernel, systemdBootOf, ukiOf } from './uki.ts';
+import { needsSigning } from './secureboot.ts';
+import { enrollmentOf, inspectedKernel, systemdBootOf, ukiOf } from './uki.ts';
 import type { Workplace } from './workplace.ts';
 
 /** The whole ISO, referring to the assets. Throws what `buildIso` and the makers of its parts throw. */
@@ -21,6 +22,7 @@ export async function isoOf(input: BuildInput): Promise<Bytes> {
     architecture: profile.arch,
     traits: profile.traits,
     epoch,
+    ...(needsSigning(profile) ? { enrollment: profile.output.isoOptions?.sdBootEnrollKeys ?? 'if-safe' } : {}),
     ...(imageCache === undefined ? {} : { imageCache }),
   });
 }
@@ -43,7 +45,7 @@ async function partsOf(input: BuildInput): Promise<IsoParts> {
 }
 
 async function systemdParts(input: BuildInput): Promise<SystemdBoot> {
-  return { loader: await systemdBootOf(input), uki: await ukiOf(input) };
+  return { loader: await systemdBootOf(input), uki: await ukiOf(input), ...(await enrollmentOf(input)) };
 }
 
 async function kernelParts(input: BuildInput): Promise<KernelParts> {

@@ -27,6 +27,7 @@ import { digestOfPlace } from './input-digest.ts';
 import { planBaseInstaller } from './installer-base.ts';
 import { jsonOfMapping } from './json-of-mapping.ts';
 import { type PlannedOverlay, planOverlay } from './overlay-plan.ts';
+import { planSecureBoot } from './secureboot.ts';
 import { unsupportedReasons } from './unsupported.ts';
 import type { ImageVerification, OnVerification } from './verify-image.ts';
 import type { Workplace } from './workplace.ts';
@@ -121,6 +122,7 @@ export async function planBuild(around: Workplace, request: PlanRequest, options
     : origins.map(({ input }) => ({ ...input, digest: null }));
   const base = await planBaseInstaller(workplace, profile, options);
   const extensions = await planExtensions(workplace, request, options);
+  const keys = await planSecureBoot(workplace, profile, options);
   const cache = await planImageCache(workplace, request, options);
   return {
     profile: documentOf(profile),
@@ -129,7 +131,7 @@ export async function planBuild(around: Workplace, request: PlanRequest, options
     meta: profile.customization.metaContents,
     outputs: [{ path: artifactFileName(profile), kind: profile.output.kind, format: formatOf(profile) }],
     ...(compression === undefined ? {} : { compression }),
-    inputs: [...inputs, ...base.inputs, ...extensions.inputs, ...overlay.inputs, ...cache.inputs],
+    inputs: [...inputs, ...base.inputs, ...extensions.inputs, ...overlay.inputs, ...cache.inputs, ...keys],
     ...(overlay.overlay === undefined ? {} : { overlay: overlay.overlay }),
     ...(cache.imageCache === undefined ? {} : { imageCache: cache.imageCache }),
     verifications: verified.verifications,

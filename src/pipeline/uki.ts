@@ -1,10 +1,10 @@
 /** The UKI of a build, and the boot loader beside it. */
-import { SHARING_ALIGNMENT } from '../boot/esp.ts';
+import { type EnrollmentKeys, SHARING_ALIGNMENT } from '../boot/esp.ts';
 import { inspectKernel, type Kernel } from '../boot/kernel.ts';
 import { formatOsRelease } from '../boot/os-release.ts';
 import { buildUki } from '../boot/uki.ts';
 import { extraUkiProfiles } from '../boot/uki-profiles.ts';
-import type { Bytes } from '../bytes/bytes.ts';
+import { type Bytes, ofMemory } from '../bytes/bytes.ts';
 import { toMemory } from '../bytes/read.ts';
 import { MIB } from '../bytes/units.ts';
 import { invalid } from '../errors.ts';
@@ -12,6 +12,7 @@ import { MACHINE, machineName } from '../formats/pe/coff-header.ts';
 import { readPe } from '../formats/pe/image.ts';
 import type { UkiLayout } from '../formats/pe/uki.ts';
 import type { BuildInput } from './build-input.ts';
+import { enrolledKeys, secureBootOf } from './secureboot.ts';
 
 /** Far above any stub; what is larger is something else. */
 const STUB_LIMIT = 16 * MIB;
@@ -34,7 +35,14 @@ export async function ukiOf(input: BuildInput): Promise<UkiLayout> {
     extraProfiles: extraUkiProfiles(profile.output.kind, cmdline),
     traits: profile.traits,
   };
-  return buildUki(parts, { timestamp: epoch, sharingAlignment: SHARING_ALIGNMENT });
+  const options = { timestamp: epoch, sharingAlignment: SHARING_ALIGNMENT };
+  const secureBoot = await secureBootOf(workplace, profile);
+  if (secureBoot === undefined) return buildUki(parts, options);
+  const { signPe } = await import('../boot/sign-pe.ts');
+  const { pcrSectionsOf } = await import('../boot/sign-uki.ts');
+  const pcr = await pcrSectionsOf(workplace.platform, parts, secureBoot.pcrKey);
+  const { bytes, sections } = buildUki({ ...parts, pcr }, options);
+  return { bytes: await signPe(workplace.platform, bytes, secureBoot.signer, epoch, 'UKI'), sections };
 }
 
 /** Throws `invalid-input` for a kernel that is none, or one for another architecture. */
@@ -42,12 +50,27 @@ export function inspectedKernel({ profile, assets }: BuildInput): Promise<Kernel
   return inspectKernel(assets.file('kernel'), profile.arch);
 }
 
-/** systemd-boot, checked to be a program for the target. Throws `invalid-input`. */
-export async function systemdBootOf({ profile, assets }: BuildInput): Promise<Bytes> {
+/** systemd-boot, checked to be a program for the target, signed where it must be. Throws `invalid-input`, and what signing throws. */
+export async function systemdBootOf({ workplace, profile, epoch, assets }: BuildInput): Promise<Bytes> {
   const loader = assets.file('systemd-boot');
   const { coff } = await readPe(loader, 'systemd-boot');
   if (coff.machine !== MACHINE[profile.arch]) {
     throw invalid(`systemd-boot: for ${machineName(coff.machine)}, want ${profile.arch}`);
   }
-  return loader;
+  const secureBoot = await secureBootOf(workplace, profile);
+  if (secureBoot === undefined) return loader;
+  const { signPe } = await import('../boot/sign-pe.ts');
+  return signPe(workplace.platform, loader, secureBoot.signer, epoch, 'systemd-boot');
+}
+
+/** What firmware in setup mode is given; nothing without SecureBoot. */
+export async function enrollmentOf({
+  workplace,
+  profile,
+  epoch,
+}: BuildInput): Promise<{ readonly keys?: EnrollmentKeys; readonly certificate?: Bytes }> {
+  const secureBoot = await secureBootOf(workplace, profile);
+  if (secureBoot === undefined) return {};
+  const keys = await enrolledKeys(workplace, profile, secureBoot, epoch);
+  return { keys, certificate: ofMemory(secureBoot.signer.certificate) };
 }

@@ -6,6 +6,7 @@ import { nodeCompression } from './node-compression.ts';
 import { NodeFiles } from './node-files.ts';
 import type { NodeHttp } from './node-http.ts';
 import { runProcess } from './node-process.ts';
+import { nodeSigning } from './node-signing.ts';
 import type { Hash, HashAlgorithm, Platform } from './types.ts';
 
 /** A platform over this process. Close it when done: it pools file handles and connections. */
@@ -17,6 +18,7 @@ export function nodePlatform(environment: Platform['environment'] = process.env)
   return {
     files,
     compression: nodeCompression,
+    signing: nodeSigning,
     hash: nodeHash,
     async http(request) {
       http ??= openHttp();

@@ -181,10 +181,26 @@ export interface ProcessRequest {
   readonly signal?: AbortSignal;
 }
 
+/** An RSA key that can sign. */
+export interface RsaKey {
+  /** SubjectPublicKeyInfo in DER. */
+  readonly publicKey: Uint8Array;
+  /** RSASSA-PKCS1-v1_5 of a digest made with `algorithm`. */
+  sign(digest: Uint8Array, algorithm: HashAlgorithm): Promise<Uint8Array>;
+}
+
+/** Keys and certificates in PEM. Both throw `invalid-input` naming `what`. */
+export interface Signing {
+  rsaKey(pem: string, what: string): RsaKey;
+  /** Whole, and its SubjectPublicKeyInfo, in DER. */
+  certificate(pem: string, what: string): { readonly der: Uint8Array; readonly publicKey: Uint8Array };
+}
+
 /** A machine: files, digests, compression, HTTP, programs. `nodePlatform` is the one there is. */
 export interface Platform {
   readonly files: Files;
   readonly compression: Compression;
+  readonly signing: Signing;
   hash(algorithm: HashAlgorithm): Hash;
   /** One HTTP exchange. Transport failures are `dependency` errors whose message has the host and the reason. */
   http(request: HttpRequest): Promise<HttpResponse>;

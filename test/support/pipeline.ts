@@ -54,6 +54,7 @@ export function untouchablePlatform(): Platform {
   return {
     files: every('files'),
     compression: every('compression'),
+    signing: every('signing'),
     hash: refuse('hash'),
     http: refuse('http'),
     run: refuse('run'),
