@@ -37,7 +37,9 @@ function fieldOf(entry: FieldTable, inherited: Inherited): Field {
   if (typeof entry !== 'string') {
     const inner = Array.isArray(entry) ? (entry[0] as ObjectTable) : (entry as ObjectTable);
     const flags = { ...inherited, ...flagsOf(String(inner.$ ?? '').split(' ')) };
-    return { ...flags, type: collectionType(entry, inner, flags) };
+    const { since, deprecated } = flags;
+    const passedOn = { ...(since === undefined ? {} : { since }), ...(deprecated === undefined ? {} : { deprecated }) };
+    return { ...flags, type: collectionType(entry, inner, passedOn) };
   }
   const [type = '', ...flags] = entry.split(' ');
   return { ...inherited, ...flagsOf(flags), type: typeOf(type) };
