@@ -45,12 +45,20 @@ export async function readBlob(
   const { digest, size } = descriptor;
   const what = `${source.label}: blob ${digest}`;
   if (size > limit) throw new ImagerError('invalid-input', `${what}: ${size} bytes, want at most ${limit}`);
+  return fromAnyPlace(source, digest, () => readOnce(hasher, source, descriptor, what, signal));
+}
+
+/**
+ * What `attempt` makes of a blob; where that was wrong, once more from each other place the source has. Behind a wrong one also what cannot be had counts:
+ * then all must come from one place.
+ */
+export async function fromAnyPlace<T>(source: BlobSource, digest: Digest, attempt: () => Promise<T>): Promise<T> {
   for (let rejected = false; ; rejected = true) {
     try {
-      return await readOnce(hasher, source, descriptor, what, signal);
+      return await attempt();
     } catch (error) {
-      const isWrong = error instanceof ImagerError && error.code === 'verification';
-      const isUseless = isWrong || (rejected && error instanceof ImagerError && error.code === 'dependency');
+      const code = error instanceof ImagerError ? error.code : undefined;
+      const isUseless = code === 'verification' || (rejected && code === 'dependency');
       if (!isUseless || source.reject?.(digest) !== true) throw error;
     }
   }

@@ -3,7 +3,7 @@ import type { Digest } from '../../bytes/units.ts';
 import { ImagerError, withContext } from '../../errors.ts';
 import { tarIndexer } from '../../formats/tar/tar-index.ts';
 import type { Chunks, Hash, Platform as Machine, NewFile } from '../../platform/types.ts';
-import { checkDigest, finishDigest, sizeError } from '../digest-check.ts';
+import { checkDigest, finishDigest, fromAnyPlace, sizeError } from '../digest-check.ts';
 import type { BlobSource } from '../image-source.ts';
 import { type ImageLayer, UNPACK_LIMITS, type UnpackLimits, unpackLayer } from '../layer/layer.ts';
 import { decodeLayerIndex, encodeLayerIndex, INDEX_LIMIT, type LayerIndex } from '../layer/layer-index.ts';
@@ -73,22 +73,17 @@ export async function storeLayer(
       remoteInput(machine, paths, source, layer, part, { ...options, signal });
     return storeFrom(machine, paths, layer, input, options);
   };
-  let part = await claimPart(machine, paths, layer);
-  for (let rejected = false; ; ) {
+  const part = await claimPart(machine, paths, layer);
+  if (part !== undefined) {
     try {
       await fetched(part);
       return;
     } catch (error) {
-      throwIfCanceled(options.signal);
-      const isWrong = isVerification(error);
       // What an earlier pull left may be what is wrong: once more from the start.
-      const mayHelp = isWrong && part !== undefined;
-      const isUseless = isWrong || (rejected && isDependency(error));
-      if (!mayHelp && !(isUseless && source.reject?.(layer.descriptor.digest) === true)) throw error;
-      rejected ||= !mayHelp;
-      part = undefined;
+      if (!isVerification(error)) throw error;
     }
   }
+  await fromAnyPlace(source, layer.descriptor.digest, fetched);
 }
 
 function isVerification(error: unknown): boolean {
@@ -98,10 +93,6 @@ function isVerification(error: unknown): boolean {
 /** Whether another pull may go on from there. On a disk without room the beginning of a blob would only take more of it. */
 function isInterruption(error: unknown): boolean {
   return !isVerification(error) && !(error instanceof ImagerError && error.code === 'io');
-}
-
-function isDependency(error: unknown): boolean {
-  return error instanceof ImagerError && error.code === 'dependency';
 }
 
 /** Where the blob's bytes come from, and what becomes of the file they are written to. */
