@@ -175,9 +175,10 @@ test('our reader sees the same in an image of mksquashfs and in ours of it', { s
 
 test('the settings of upstream give an image about as large, of the same bytes each time', { skip }, async () => {
   const source = new URL('../../src', import.meta.url).pathname;
-  for (const [compressor, settings] of [
-    [{ name: 'zstd', level: 18 }, ['-comp', 'zstd', '-Xcompression-level', '18']],
-    [{ name: 'xz' }, ['-comp', 'xz', '-Xdict-size', '100%']],
+  for (const [compressor, settings, limit] of [
+    [{ name: 'zstd', level: 18 }, ['-comp', 'zstd', '-Xcompression-level', '18'], 1.01],
+    // Another encoder, set to take as much time.
+    [{ name: 'xz' }, ['-comp', 'xz', '-Xdict-size', '100%'], 1.05],
   ] as const) {
     const image = newPath();
     const fixed = ['-all-root', '-noappend', '-no-progress', '-quiet'];
@@ -197,7 +198,7 @@ test('the settings of upstream give an image about as large, of the same bytes e
     );
     assert.ok(Math.abs(fragments - theirs.superblock.fragments) <= 1);
     assert.ok(
-      superblock.size < theirs.superblock.size * 1.01,
+      superblock.size < theirs.superblock.size * limit,
       `${superblock.size} bytes, theirs ${theirs.superblock.size}`,
     );
     assert.ok(await equals(await squashTree(theirs.tree, { compressor, epoch: EPOCH }, platform), ours));
