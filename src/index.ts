@@ -49,6 +49,7 @@ export {
 export { encodeMachineConfig } from './machineconfig/documents/encode.ts';
 export { type JsonSchema, machineConfigSchema } from './machineconfig/documents/json-schema.ts';
 export type { ConfigDocument } from './machineconfig/documents/load.ts';
+export { type PatchOptions, patchMachineConfig } from './machineconfig/documents/patch.ts';
 export { checkKernelArguments } from './machineconfig/kernel-arguments.ts';
 export {
   checkNetworkDocument,

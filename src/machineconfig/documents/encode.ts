@@ -17,7 +17,7 @@ function encodedDocument({ kind, object }: ConfigDocument): YamlMapping {
   return encodedObject(object, documentType(kind));
 }
 
-function encodedObject(object: LocatedObject, type: ObjectType): YamlMapping {
+function encodedObject(object: Pick<LocatedObject, 'fields'>, type: ObjectType): YamlMapping {
   return Object.fromEntries(
     Object.entries(type.fields).flatMap(([name, field]) => {
       const located = object.fields.get(name);
@@ -26,6 +26,12 @@ function encodedObject(object: LocatedObject, type: ObjectType): YamlMapping {
       return field.zero === 'always' ? [[name, value ?? zeroOf(field.type)]] : [];
     }),
   );
+}
+
+/** Whether the value is one that upstream does not tell from nothing. */
+export function isUnsaid(located: Located, field: Field): boolean {
+  const value = encodedValue(located, field.type);
+  return value === undefined || isLeftOut(value, field);
 }
 
 /** Unless the table says otherwise, upstream tells `false` and the first name of an enumeration from nothing, and no other zero. */
@@ -47,6 +53,7 @@ function zeroOf(type: FieldType): YamlValue {
     case 'list':
       return [];
     case 'object':
+      return encodedObject({ fields: new Map() }, type);
     case 'map':
     case 'free':
       return {};

@@ -34,7 +34,6 @@ const ENCRYPTION = {
   options: 'list<string>',
   allowDiscards: 'boolean since:1.14',
 } as const satisfies FieldTable;
-const BY_VOLUME_SELECTOR = { volumeSelector: { match: 'cel(volume) required' } } as const satisfies FieldTable;
 const SCHEDULE = { $: 'since:1.14', enabled: 'boolean', interval: 'duration' } as const satisfies FieldTable;
 export const RESOURCES: FieldTable = { requests: 'object', limits: 'object' };
 const LINK = {
@@ -83,12 +82,12 @@ export const KINDS: Readonly<Record<string, KindTable>> = {
       hardwareAddr: 'mac',
       links: 'list<string> required',
       bondMode: 'enum(balance-rr|active-backup|balance-xor|broadcast|802.3ad|balance-tlb|balance-alb) required',
-      miimon: 'uint32',
-      updelay: 'uint32',
-      downdelay: 'uint32',
+      miimon: 'uint32 kept',
+      updelay: 'uint32 kept',
+      downdelay: 'uint32 kept',
       useCarrier: 'boolean',
       xmitHashPolicy: 'enum(layer2|layer3+4|layer2+3|encap2+3|encap3+4)',
-      arpInterval: 'uint32',
+      arpInterval: 'uint32 kept',
       arpIpTargets: 'list<ip>',
       nsIp6Targets: 'list<ip>',
       arpValidate: 'enum(none|active|backup|all|filter|filter-active|filter-backup)',
@@ -96,19 +95,19 @@ export const KINDS: Readonly<Record<string, KindTable>> = {
       lacpRate: 'enum(slow|fast)',
       failOverMac: 'bond-mac',
       adSelect: 'enum(stable|bandwidth|count)',
-      adActorSysPrio: 'uint16',
-      adUserPortKey: 'uint16',
+      adActorSysPrio: 'uint16 kept',
+      adUserPortKey: 'uint16 kept',
       adLACPActive: 'enum(off|on)',
       primaryReselect: 'enum(always|better|failure)',
-      resendIGMP: 'uint32',
-      minLinks: 'uint32',
-      lpInterval: 'uint32',
-      packetsPerSlave: 'uint32',
+      resendIGMP: 'uint32 kept',
+      minLinks: 'uint32 kept',
+      lpInterval: 'uint32 kept',
+      packetsPerSlave: 'uint32 kept',
       numPeerNotif: 'uint8 kept',
-      tlbLogicalLb: 'uint8',
-      allSlavesActive: 'uint8',
-      peerNotifDelay: 'uint32',
-      missedMax: 'uint8',
+      tlbLogicalLb: 'uint8 kept',
+      allSlavesActive: 'uint8 kept',
+      peerNotifDelay: 'uint32 kept',
+      missedMax: 'uint8 kept',
       ...LINK,
     },
   },
@@ -194,7 +193,7 @@ export const KINDS: Readonly<Record<string, KindTable>> = {
   EtcFileConfig: {
     since: '1.14',
     named: true,
-    fields: { name: 'string required always', mode: 'file-mode always', contents: 'string' },
+    fields: { name: 'string required always', mode: 'file-mode always', contents: 'string always' },
   },
   EthernetConfig: {
     since: '1.10',
@@ -253,7 +252,11 @@ export const KINDS: Readonly<Record<string, KindTable>> = {
   HCloudVIPConfig: {
     since: '1.12',
     named: true,
-    fields: { name: 'string required always', link: 'string required', apiToken: 'string required secret' },
+    fields: {
+      name: 'string required always',
+      link: 'string required always',
+      apiToken: 'string required secret always',
+    },
   },
   HTTPProbeConfig: {
     since: '1.14',
@@ -309,15 +312,19 @@ export const KINDS: Readonly<Record<string, KindTable>> = {
     since: '1.14',
     named: true,
     controlPlaneOnly: true,
-    fields: { name: 'string required always', configuration: 'object' },
+    fields: { name: 'string required always', configuration: 'object always' },
   },
   KubeAggregatorCAConfig: {
     since: '1.14',
     controlPlaneOnly: true,
     fields: { issuingCA: { cert: 'string', key: 'string secret' }, acceptedCAs: 'list<string>' },
   },
-  KubeAuditPolicyConfig: { since: '1.14', controlPlaneOnly: true, fields: { configuration: 'object replace' } },
-  KubeAuthenticationConfig: { since: '1.14', controlPlaneOnly: true, fields: { configuration: 'object replace' } },
+  KubeAuditPolicyConfig: { since: '1.14', controlPlaneOnly: true, fields: { configuration: 'object replace always' } },
+  KubeAuthenticationConfig: {
+    since: '1.14',
+    controlPlaneOnly: true,
+    fields: { configuration: 'object replace always' },
+  },
   KubeAuthorizerConfig: {
     since: '1.14',
     named: true,
@@ -340,7 +347,7 @@ export const KINDS: Readonly<Record<string, KindTable>> = {
     },
   },
   KubeCoreDNSConfig: { since: '1.14', controlPlaneOnly: true, fields: { enabled: 'boolean', image: 'string' } },
-  KubeCredentialProviderConfig: { since: '1.14', fields: { configuration: 'object replace' } },
+  KubeCredentialProviderConfig: { since: '1.14', fields: { configuration: 'object replace always' } },
   KubeEtcdEncryptionConfig: { since: '1.14', controlPlaneOnly: true, fields: { config: 'object required' } },
   KubeExternalManifestConfig: {
     since: '1.14',
@@ -459,15 +466,27 @@ export const KINDS: Readonly<Record<string, KindTable>> = {
       type: 'enum(linear|raid1|raid0|raid10) always',
       mirrors: 'uint32',
       stripes: 'uint32',
-      provisioning: { volumeGroup: 'string required', minSize: 'byte-size', maxSize: 'size required' },
+      provisioning: {
+        $: 'always',
+        volumeGroup: 'string required always',
+        minSize: 'byte-size',
+        maxSize: 'size required',
+      },
     },
   },
   LVMVolumeGroupConfig: {
     since: '1.14',
     named: true,
-    fields: { name: 'string required always', provisioning: BY_VOLUME_SELECTOR },
+    fields: {
+      name: 'string required always',
+      provisioning: { $: 'always', volumeSelector: { match: 'cel(volume) required' } },
+    },
   },
-  Layer2VIPConfig: { since: '1.12', named: true, fields: { name: 'string required always', link: 'string required' } },
+  Layer2VIPConfig: {
+    since: '1.12',
+    named: true,
+    fields: { name: 'string required always', link: 'string required always' },
+  },
   LinkAliasConfig: {
     since: '1.12',
     named: true,
@@ -481,7 +500,7 @@ export const KINDS: Readonly<Record<string, KindTable>> = {
     fields: {
       name: 'string required always',
       portSelector: { ports: 'ports replace always', protocol: 'enum(icmp|tcp|udp|icmpv6)' },
-      ingress: [{ $: 'replace', subnet: 'cidr always', except: 'cidr?' }],
+      ingress: [{ $: 'replace always', subnet: 'cidr always', except: 'cidr?' }],
     },
   },
   OOMConfig: {
@@ -505,7 +524,7 @@ export const KINDS: Readonly<Record<string, KindTable>> = {
       name: 'string required always',
       level: 'enum(raid1) always',
       metadata: 'enum(1.0|1.2) dropped',
-      provisioning: BY_VOLUME_SELECTOR,
+      provisioning: { $: 'always', volumeSelector: { $: 'always', match: 'cel(volume) required' } },
     },
   },
   RawVolumeConfig: {
@@ -617,14 +636,14 @@ export const KINDS: Readonly<Record<string, KindTable>> = {
       ptp: { devices: 'list<string>' },
     },
   },
-  TrustedRootsConfig: { since: '1.8', named: true, fields: { name: 'string always', certificates: 'string' } },
+  TrustedRootsConfig: { since: '1.8', named: true, fields: { name: 'string always', certificates: 'string always' } },
   UdevRulesConfig: { since: '1.14', fields: { rules: 'list<string>' } },
   UnattendedInstallConfig: {
     since: '1.14',
     fields: {
       reboot: 'boolean',
       installer: { $: 'always', image: 'string' },
-      provisioning: { diskSelector: { match: 'cel(disk) required' }, wipe: 'boolean' },
+      provisioning: { $: 'always', diskSelector: { match: 'cel(disk) required' }, wipe: 'boolean' },
     },
   },
   UserVolumeConfig: {

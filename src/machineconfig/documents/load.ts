@@ -42,8 +42,15 @@ export function loadDocuments(text: string, file: string, minor: number): Loaded
     const message = 'no document: want at least one, like "apiVersion: v1alpha1", "kind: ..."';
     problems.push({ severity: 'error', position: { line: 1, column: 1 }, message });
   }
-  const documents = present.flatMap((node) => loadDocument(node, minor, problems));
-  return { source, documents, problems: [...problems, ...repeated(documents), ...conflicting(documents)] };
+  const loaded = loadNodes(present, minor);
+  return { source, documents: loaded.documents, problems: [...problems, ...loaded.problems] };
+}
+
+/** As `loadDocuments`, of trees that were read already and hold no null document. */
+export function loadNodes(nodes: readonly YamlNode[], minor: number): Omit<LoadedConfig, 'source'> {
+  const problems: Problem[] = [];
+  const documents = nodes.flatMap((node) => loadDocument(node, minor, problems));
+  return { documents, problems: [...problems, ...repeated(documents), ...conflicting(documents)] };
 }
 
 /** The type of a document's fields, header included. */

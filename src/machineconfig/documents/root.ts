@@ -13,9 +13,14 @@ const DEVICE_SELECTOR = {
   driver: 'string',
   physical: 'boolean',
 } as const satisfies FieldTable;
-const LEGACY_ROUTES = [
-  { network: 'string', gateway: 'string', source: 'string', metric: 'uint32', mtu: 'uint32' },
-] as const satisfies FieldTable;
+const LEGACY_ROUTE = {
+  network: 'string',
+  gateway: 'string',
+  source: 'string',
+  metric: 'uint32',
+  mtu: 'uint32',
+} as const satisfies FieldTable;
+const LEGACY_ROUTES = [LEGACY_ROUTE] as const satisfies FieldTable;
 const VIP = {
   ip: 'string',
   equinixMetal: { apiToken: 'string secret' },
@@ -136,7 +141,7 @@ export const ROOT: ObjectTable = {
             {
               addresses: 'list<string>',
               cidr: 'string',
-              routes: LEGACY_ROUTES,
+              routes: [{ $: 'always', ...LEGACY_ROUTE }],
               dhcp: 'boolean',
               vlanId: 'uint16',
               mtu: 'uint32',
