@@ -76,7 +76,12 @@ export async function readBuildRequest(
       profile,
       metaOrigins: new Map(given.meta.map(({ meta: { key }, origin }) => [key, origin])),
     },
-    warnings: [...given.warnings, ...overlay.warnings, ...versionWarnings(profile)],
+    warnings: [
+      ...given.warnings,
+      ...overlay.warnings,
+      ...versionWarnings(profile),
+      ...(profileName === '-' ? [] : sizeWarnings(profile, flags)),
+    ],
   };
 }
 
@@ -158,6 +163,11 @@ async function finalise(
     defaultVersion,
     existingSecureBootFiles,
   });
+}
+
+function sizeWarnings({ output }: FinalProfile, { text }: FlagValues): string[] {
+  if (output.kind === 'image' || !text.has('image-disk-size')) return [];
+  return [`flag --image-disk-size: has no effect on ${output.kind}, which is no disk`];
 }
 
 /** Custom builds may be tagged in any way, so these are no errors. */

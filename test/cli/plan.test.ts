@@ -121,6 +121,13 @@ What may be secret is shown by its length; --json and --yaml show it.
     assert.equal(again.text, await planned([...REQUEST, '--json', '--no-resolve']));
   });
 
+  test('a size for what is no disk is told of', async () => {
+    const size = ['--image-disk-size', '8GiB'];
+    const { code, text } = await imager(['plan', 'iso', ...COMMON, ...size, '--no-resolve'], { machine: noRegistry });
+    assert.equal(code, 0);
+    assert.match(text, /flag --image-disk-size: has no effect on iso, which is no disk$/m);
+  });
+
   test('as a list of hosts', async () => {
     const mirrors = ['--mirror', 'ghcr.io=http://10.5.0.1:6000', '--mirror', 'ghcr.io=mirror.example'];
     const options = { machine: noRegistry };
