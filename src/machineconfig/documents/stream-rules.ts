@@ -112,7 +112,7 @@ const containerDns: StreamRule = ({ documents, root, context }) => {
 };
 
 /** KubeSpan finds its peers, and the discovery service its cluster, by an identity. */
-const discovery: StreamRule = ({ documents, root }) => {
+const discovery: StreamRule = ({ documents, root, context }) => {
   const problems: Problem[] = [];
   const service = documents.find(({ kind }) => kind === 'DiscoveryServiceConfig');
   const hasIdentity = documents.some(({ kind }) => kind === 'DiscoveryIdentityConfig');
@@ -123,17 +123,17 @@ const discovery: StreamRule = ({ documents, root }) => {
     );
   const isDiscovering =
     service !== undefined || (root !== undefined && booleanOf(inner(root, 'cluster', 'discovery'), 'enabled') === true);
-  const span =
-    documents.find(({ kind }) => kind === 'KubeSpanConfig')?.object ??
-    (root && inner(root, 'machine', 'network', 'kubespan'));
+  // Talos 1.13 asks this of the old field only.
+  const document = context.minor < 14 ? undefined : documents.find(({ kind }) => kind === 'KubeSpanConfig')?.object;
+  const span = document ?? (root && inner(root, 'machine', 'network', 'kubespan'));
   if (booleanOf(span, 'enabled') === true && !isDiscovering)
     problems.push(problemOf(span!, 'KubeSpan: want discovery, too'));
   return problems;
 };
 
 /** A node that runs the API server must say how its secrets are stored. */
-const etcdEncryption: StreamRule = ({ documents, root }) => {
-  if (root === undefined || !isControlPlane(root)) return [];
+const etcdEncryption: StreamRule = ({ documents, root, context }) => {
+  if (root === undefined || !isControlPlane(root) || context.minor < 14) return [];
   const cluster = object(root, 'cluster');
   const caDocument = documents.find(({ kind }) => kind === 'KubeAPIServerCAConfig');
   const hasCa = cluster?.fields.has('ca') === true || caDocument !== undefined;

@@ -19,7 +19,8 @@ const kubernetesImage: Rule = (entry, report, context) => {
 
 export function imageTag(at: Located, report: Report, context: CheckContext): void {
   const image = typeof at.value === 'string' ? at.value : '';
-  if (image === '' || context.local) return;
+  // Earlier releases look at no tags.
+  if (image === '' || context.local || context.minor < 14) return;
   const minor = taggedMinor(image);
   const { least, most } = kubernetesMinors(context.minor);
   if (minor === undefined)

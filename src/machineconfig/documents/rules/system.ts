@@ -36,11 +36,14 @@ const registryAuth: Rule = (entry, report) => {
   if (given.length > 1) report(entry, `${given.join(', ')}: want one of them`);
 };
 
-const registryTls: Rule = (entry, report) => {
+const registryTls: Rule = (entry, report, { minor }) => {
   const ca = textOf(entry, 'ca') ?? '';
   if (ca !== '' && !isPem(ca, 'CERTIFICATE')) report(entry.fields.get('ca')!, 'want a PEM certificate');
   const identity = object(entry, 'clientIdentity');
-  if (identity !== undefined && identity.fields.size > 0) keyPair(identity, report);
+  if (identity === undefined || identity.fields.size === 0) return;
+  keyPair(identity, report);
+  const isOldForm = (textOf(identity, 'key') ?? '').includes('BEGIN EC PRIVATE KEY');
+  if (minor < 14 && isOldForm) report(identity.fields.get('key')!, 'Talos before 1.14 wants keys as PKCS #8');
 };
 
 const container: Rule = (entry, report, context) => {
