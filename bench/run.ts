@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { qcow2Disk, rawDisk, zstdDisk } from './disk.ts';
 import { diskMemory } from './disk-memory.ts';
+import { extensions } from './extensions.ts';
 import { faultyRegistries } from './faults.ts';
 import type { Figure, Row } from './figure.ts';
 import { isoMemory, warmIso } from './iso.ts';
@@ -29,6 +30,7 @@ const FIGURES: Readonly<Record<string, Figure>> = {
   'disk-memory': diskMemory,
   volumes,
   squashfs,
+  extensions,
   'module-indexes': moduleIndexes,
   'cold-pull': coldPull,
   faults: faultyRegistries,

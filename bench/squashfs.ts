@@ -8,15 +8,15 @@ import { atMost, type Bench, MIB, mebibytes, notMeasured, type Row } from './fig
 import { type Candidate, compare, measure } from './measure.ts';
 
 /** Those of upstream, for new releases and old ones. */
-const SETTINGS = {
+export const SETTINGS: Readonly<Record<'zstd' | 'xz', readonly string[]>> = {
   zstd: ['-comp', 'zstd', '-Xcompression-level', '18'],
   xz: ['-comp', 'xz', '-Xdict-size', '100%'],
-} as const;
+};
 
 const SCRIPT = fileURLToPath(new URL('squash-tree.ts', import.meta.url));
 
 /** What five extensions with drivers and tools come to, unpacked. */
-const EXTENSIONS = 5;
+export const EXTENSIONS = 5;
 const LARGE_FILES = 6;
 const LARGE_SIZE: number = 16 * MIB;
 const SMALL_FILES = 1000;
@@ -78,7 +78,7 @@ function squash(tree: string, name: keyof typeof SETTINGS, directory: string): C
 const SMALL_SIZE = 12_000;
 
 /** Programs and texts: large files are put together from pieces of this process's executable, so that they are of its kind and yet no two are the same. */
-function writeExtension(directory: string, seed: number): void {
+export function writeExtension(directory: string, seed: number): void {
   mkdirSync(directory, { recursive: true });
   const program = readFileSync(process.execPath);
   let state = seed + 1;
