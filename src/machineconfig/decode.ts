@@ -472,7 +472,8 @@ function canonicalValue(located: Located, type: FieldType): CanonicalValue | und
   }
 }
 
-function narrowed(value: bigint): number | bigint {
+/** A plain number where it is exact. */
+export function narrowed(value: bigint): number | bigint {
   return value >= BigInt(Number.MIN_SAFE_INTEGER) && value <= BigInt(Number.MAX_SAFE_INTEGER) ? Number(value) : value;
 }
 

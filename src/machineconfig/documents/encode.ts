@@ -2,7 +2,7 @@
 import { emitYaml } from '../../yaml/emit.ts';
 import { inNaturalKeyOrder } from '../../yaml/key-order.ts';
 import type { YamlMapping, YamlValue } from '../../yaml/value.ts';
-import type { Located, LocatedObject } from '../decode.ts';
+import { type Located, type LocatedObject, narrowed } from '../decode.ts';
 import { formatDuration } from '../duration.ts';
 import type { Field, FieldType, ObjectType } from '../field-types.ts';
 import { type ConfigDocument, documentType } from './load.ts';
@@ -103,8 +103,4 @@ function encodedValue(located: Located, type: FieldType): YamlValue | undefined 
     default:
       return value as YamlValue;
   }
-}
-
-function narrowed(value: bigint): number | bigint {
-  return value >= BigInt(Number.MIN_SAFE_INTEGER) && value <= BigInt(Number.MAX_SAFE_INTEGER) ? Number(value) : value;
 }

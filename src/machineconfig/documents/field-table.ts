@@ -8,6 +8,7 @@
  * `deprecated:1.14`, `secret` (never shown), `always`, `kept`, `dropped` (zero values when written back). Children inherit `since` and `deprecated`.
  */
 import type { Field, FieldType, IntegerType, ListType, ObjectType } from '../field-types.ts';
+import { ROUTING_TABLE } from '../network-schema.ts';
 import { FORMATS } from './formats.ts';
 
 export type ObjectTable = { readonly [name: string]: FieldTable };
@@ -80,19 +81,6 @@ const INTEGERS: Readonly<Record<string, IntegerType>> = {
   uint16: { kind: 'integer', min: 0n, max: 2n ** 16n - 1n },
   uint32: { kind: 'integer', min: 0n, max: 2n ** 32n - 1n },
   uint64: { kind: 'integer', min: 0n, max: 2n ** 64n - 1n },
-};
-
-const ROUTING_TABLE: FieldType = {
-  kind: 'enum',
-  name: 'routing table',
-  values: {
-    unspec: 0,
-    ...Object.fromEntries(Array.from({ length: 252 }, (_, index) => [String(index + 1), index + 1])),
-    default: 253,
-    main: 254,
-    local: 255,
-  },
-  wish: 'main, local, default, unspec or 1..252',
 };
 
 function typeOf(text: string): FieldType {
