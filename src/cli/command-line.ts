@@ -5,6 +5,7 @@ import { addCache, type CacheFlags } from './cache-flags.ts';
 import { addConfig, type ConfigInvocation } from './config-flags.ts';
 import { addDoctor, type DoctorFlags } from './doctor-flags.ts';
 import { FLAGS, type Flag, type FlagValues, GROUP_TITLES, RETIRED_FLAGS } from './flags.ts';
+import { addImages, addMirror, type ImageListFlags, type MirrorFlags } from './mirror-flags.ts';
 import { addVerify, type VerifyFlags } from './verify-flags.ts';
 
 /** How a plan is shown. */
@@ -46,6 +47,8 @@ export type Invocation =
       readonly update: boolean;
     }
   | { readonly command: 'cache create'; readonly flags: CacheFlags }
+  | { readonly command: 'mirror' | 'mirror verify'; readonly flags: MirrorFlags }
+  | { readonly command: 'images'; readonly flags: ImageListFlags }
   | ConfigInvocation
   /** Everything is said already: help, version, a completion script. */
   | { readonly command: 'answered' };
@@ -121,6 +124,8 @@ function buildProgram(texts: Texts, isNamed: IsNamed, found: Found): Command {
   addLock(program, texts, isNamed, found);
   addVerify(program, (flags) => found({ command: 'verify', flags }));
   addCache(program, (flags) => found({ command: 'cache create', flags }));
+  addMirror(program, (command, flags) => found({ command, flags }));
+  addImages(program, (flags) => found({ command: 'images', flags }));
   addConfig(program, found);
   addDoctor(program, (flags) => found({ command: 'doctor', flags }));
   // The real one is attached by `complete`; this entry makes the help list it without loading the library.

@@ -43,6 +43,12 @@ async function runInvocation(invocation: Invocation, io: Io): Promise<number> {
       return (await import('./store-command.ts')).runStore(invocation, io);
     case 'cache create':
       return (await import('./cache-command.ts')).runCache(invocation.flags, io);
+    case 'mirror':
+      return (await import('./mirror-command.ts')).runMirror(invocation.flags, io);
+    case 'mirror verify':
+      return (await import('./mirror-command.ts')).runMirrorVerify(invocation.flags, io);
+    case 'images':
+      return (await import('./images-command.ts')).runImages(invocation.flags, io);
     case 'config validate':
     case 'config schema':
       return (await import('./config-command.ts')).runConfig(invocation, io);

@@ -1,8 +1,8 @@
 /** Which images a Talos release and the profiles for it need: what an air-gapped site has to have. Sources: spec factory-and-signatures D6; siderolabs/talos pkg/images. */
 import { ImagerError, invalid } from '../errors.ts';
 import { parseReference } from '../oci/reference.ts';
-import type { Profile } from '../profiles/profile.ts';
 import { parseTalosVersion } from '../profiles/talos-version.ts';
+import { type AssetWishes, placeAssets } from './asset-places.ts';
 import { LAST_PATCHES, RELEASES, type ReleaseVersions } from './image-list-releases.ts';
 
 const VENDOR = 'ghcr.io/siderolabs';
@@ -82,17 +82,22 @@ function imagesOfNodes(minor: number, versions: ReleaseVersions, kubernetes: str
   ];
 }
 
-/** What a profile names itself, whichever output it is for: of several places of an asset the first counts, and others than registries need no copy. */
-export function imagesOfProfile({ input, overlay }: Profile): string[] {
+/** What building a profile takes from registries: of several places of an asset the first counts, and others than registries need no copy. */
+export function imagesOfProfile(request: AssetWishes): string[] {
+  const { input, overlay, output } = request.profile;
+  const { source } = placeAssets(request);
   const assets = [
-    input.baseInstaller,
+    ...(output.kind === 'installer' ? [input.baseInstaller] : []),
     ...input.systemExtensions,
     input.imageCache,
     ...(overlay === null ? [] : [overlay.image]),
   ];
-  return assets
-    .filter(({ imageRef, ociPath, tarballPath }) => imageRef !== '' && ociPath === '' && tarballPath === '')
-    .map(({ imageRef }) => imageRef);
+  return [
+    ...(source.kind === 'registry' ? [source.reference] : []),
+    ...assets
+      .filter(({ imageRef, ociPath, tarballPath }) => imageRef !== '' && ociPath === '' && tarballPath === '')
+      .map(({ imageRef }) => imageRef),
+  ];
 }
 
 /** Each once, whatever it is called, in order. Throws `invalid-input` for a bad reference. */

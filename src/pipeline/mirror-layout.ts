@@ -1,9 +1,11 @@
 /** An OCI layout that images are copied to, under their whole references. Source: OCI image-spec image-layout.md. */
-import { ofMemory } from '../bytes/bytes.ts';
+import { ofMemory, ofSource } from '../bytes/bytes.ts';
+import { chunks } from '../bytes/read.ts';
+import { MIB } from '../bytes/units.ts';
 import { writeToFile } from '../bytes/write.ts';
 import { fetchBlob } from '../imagecache/fetch-blob.ts';
 import type { CopyDestination, CopyOutcome } from '../oci/copy.ts';
-import { digestOf } from '../oci/digest-check.ts';
+import { finishDigest, readBlob } from '../oci/digest-check.ts';
 import type { Descriptor, RawManifest } from '../oci/image-source.ts';
 import { REF_NAME } from '../oci/local/layout.ts';
 import { checkLayoutDirectory } from '../oci/local/write-layout.ts';
@@ -14,6 +16,9 @@ import type { Platform } from '../platform/types.ts';
 
 /** Blobs on their way, below the layout. */
 const PARTIAL = '.partial';
+
+/** Bytes; what is smaller is not worth a beginning. */
+const SMALL: number = MIB;
 
 export interface MirrorLayout {
   readonly directory: string;
@@ -29,9 +34,7 @@ export async function openMirrorLayout(machine: Platform, directory: string): Pr
   await checkLayoutDirectory(files, directory);
   await files.makeDirectory(`${directory}/blobs/sha256`);
   const write = (name: string, value: unknown): Promise<void> =>
-    writeToFile(files, `${directory}/${name}`, ofMemory(new TextEncoder().encode(JSON.stringify(value))), {
-      sync: true,
-    });
+    writeToFile(files, `${directory}/${name}`, ofMemory(new TextEncoder().encode(JSON.stringify(value))));
   // A layout from the beginning on, with nothing in it.
   const isThere = (await files.info(`${directory}/index.json`)) !== undefined;
   if (!isThere) {
@@ -48,19 +51,16 @@ export async function openMirrorLayout(machine: Platform, directory: string): Pr
       return {
         label: `oci:${directory}`,
         async putBlob(descriptor, source, onBytes, signal) {
-          const name = descriptor.digest.slice('sha256:'.length);
-          const path = `${directory}/blobs/sha256/${name}`;
-          const before = await files.info(path);
-          await fetchBlob(
-            machine,
-            { descriptor, source },
-            { path, partial: `${directory}/${PARTIAL}/${name}` },
-            {
-              signal,
-              onBytes,
-            },
-          );
-          return before?.size === descriptor.size ? 'present' : 'copied';
+          const { digest, size } = descriptor;
+          if (await isWhole(machine, directory, descriptor, signal)) return 'present';
+          const path = pathOf(directory, digest);
+          if (size <= SMALL) {
+            await writeToFile(files, path, ofMemory(await readBlob(machine, source, descriptor, SMALL, signal)));
+            return 'copied';
+          }
+          const partial = `${directory}/${PARTIAL}/${digest.slice('sha256:'.length)}`;
+          await fetchBlob(machine, { descriptor, source }, { path, partial }, { signal, onBytes });
+          return 'copied';
         },
         async putDocument(document) {
           // What no tag leads to is found by its digest.
@@ -100,11 +100,27 @@ function indexOf(manifests: readonly Descriptor[]): object {
 }
 
 async function putDocument(machine: Platform, directory: string, { digest, raw }: RawManifest): Promise<CopyOutcome> {
-  const { files } = machine;
-  const path = `${directory}/blobs/sha256/${digest.slice('sha256:'.length)}`;
-  const isWhole =
-    (await files.info(path))?.size === raw.length && digestOf(machine, await files.read(path, raw.length)) === digest;
-  if (isWhole) return 'present';
-  await writeToFile(files, path, ofMemory(raw), { sync: true });
+  if (await isWhole(machine, directory, { digest, size: raw.length })) return 'present';
+  await writeToFile(machine.files, pathOf(directory, digest), ofMemory(raw));
   return 'copied';
+}
+
+/** Read and compared: nothing was flushed to the disk file by file, and power may have failed since. */
+async function isWhole(
+  { files, hash }: Platform,
+  directory: string,
+  { digest, size }: Pick<Descriptor, 'digest' | 'size'>,
+  signal?: AbortSignal,
+): Promise<boolean> {
+  const path = pathOf(directory, digest);
+  if ((await files.info(path))?.size !== size) return false;
+  const content = hash('sha256');
+  for await (const chunk of chunks(ofSource(await files.source(path)), signal === undefined ? {} : { signal })) {
+    content.update(chunk);
+  }
+  return finishDigest(content) === digest;
+}
+
+function pathOf(directory: string, digest: string): string {
+  return `${directory}/blobs/${digest.replace(':', '/')}`;
 }

@@ -1,8 +1,9 @@
 /** A registry that images are copied to. What is neither there nor in another of its repositories goes through a file, so that a broken download goes on where it was. */
 import { ofSource } from '../bytes/bytes.ts';
-import type { Digest } from '../bytes/units.ts';
+import { type Digest, MIB } from '../bytes/units.ts';
 import { type BlobFile, fetchBlob } from '../imagecache/fetch-blob.ts';
 import type { CopyDestination, CopyOutcome } from '../oci/copy.ts';
+import { readBlob } from '../oci/digest-check.ts';
 import type { Descriptor, ImageSource } from '../oci/image-source.ts';
 import { pushBlob } from '../oci/registry/push-blob.ts';
 import type { PushContext } from '../oci/registry/push-context.ts';
@@ -71,6 +72,9 @@ interface StagedBlob extends Source {
   remove(): Promise<void>;
 }
 
+/** Bytes; what is smaller is kept in memory. */
+const SMALL: number = MIB;
+
 /** Fetched when it is first read, and checked before anything of it is seen. */
 function stagedBlob(
   machine: Platform,
@@ -82,8 +86,9 @@ function stagedBlob(
   const { digest, size } = descriptor;
   const path = `${directory}/${digest.slice('sha256:'.length)}`;
   const file: BlobFile = { path, partial: `${path}.partial` };
-  let opened: Promise<Source> | undefined;
-  const open = async (): Promise<Source> => {
+  let opened: Promise<Pick<Source, 'read'>> | undefined;
+  const open = async (): Promise<Pick<Source, 'read'>> => {
+    if (size <= SMALL) return inMemory(await readBlob(machine, source, descriptor, SMALL, signal));
     await machine.files.makeDirectory(directory);
     await fetchBlob(machine, { descriptor, source }, file, { signal });
     return machine.files.source(path);
@@ -99,6 +104,14 @@ function stagedBlob(
     async remove() {
       await machine.files.remove(file.path);
       await machine.files.remove(file.partial);
+    },
+  };
+}
+
+function inMemory(data: Uint8Array): Pick<Source, 'read'> {
+  return {
+    async read(position, into) {
+      into.set(data.subarray(position, position + into.length));
     },
   };
 }

@@ -41,6 +41,9 @@ export interface ImageVerification {
 /** Told of every image that may be used, before it is. */
 export type OnVerification = (verification: ImageVerification, warnings: readonly string[]) => void;
 
+/** Those that the store has from an earlier time may serve too, unless the question is what `source` has. */
+export type WhichSignatures = 'kept or served' | 'served';
+
 /**
  * Returns when `digest`, which is what `reference` names now, may be used. `source` is absent where nothing may be contacted: then the signatures that
  * were kept with the image are judged, by the rules of today. Throws `verification` for an image nobody vouches for (unknown, unsigned, or
@@ -51,6 +54,7 @@ export async function verifyUse(
   reference: Reference,
   digest: Digest,
   source: ImageSource | undefined,
+  signatures: WhichSignatures = 'kept or served',
 ): Promise<void> {
   const { trust = { rules: [], otherwise: [] }, onVerification = () => undefined } = workplace;
   const image = nameForRules(reference);
@@ -63,7 +67,7 @@ export async function verifyUse(
       onVerification({ ...common, status: 'not verified' }, ruling.warning === undefined ? [] : [ruling.warning]);
       return;
     case 'signed': {
-      const report = await judged(workplace, trust, digest, source, ruling.demand.by);
+      const report = await judged(workplace, trust, digest, source, ruling.demand.by, signatures);
       const { requireAccepted } = await import('../trust/verify.ts');
       requireAccepted(report, `${image}@${digest}`, `rule ${ruling.because}`);
       onVerification({ ...common, ...verificationOf(report) }, report.warnings);
@@ -84,6 +88,7 @@ async function judged(
   digest: Digest,
   source: ImageSource | undefined,
   policies: readonly SignaturePolicy[],
+  which: WhichSignatures,
 ): Promise<VerificationReport> {
   const { platform, store, signal } = workplace;
   // Only builds from registries whose images are signed need these.
@@ -99,7 +104,7 @@ async function judged(
     }
     return reports.toSorted((a, b) => b.checks.length - a.checks.length)[0]!;
   };
-  const kept = await keptSignatures(platform, store, digest);
+  const kept = which === 'served' ? undefined : await keptSignatures(platform, store, digest);
   if (kept !== undefined) {
     const report = await judge(replaySignatures(kept)).catch(onlyDependency);
     if (report?.verdict === 'accept' || (report !== undefined && source === undefined)) return report;
@@ -116,7 +121,8 @@ async function judged(
   const { signatureSource } = await import('../oci/signature-source.ts');
   const recording = recordSignatures(signatureSource(platform, source, signal));
   const report = await judge(recording.source);
-  if (report.verdict === 'accept') await keepSignatures(platform, store, digest, recording.record);
+  if (report.verdict === 'accept' && which !== 'served')
+    await keepSignatures(platform, store, digest, recording.record);
   return report;
 }
 

@@ -6,12 +6,16 @@ const MIRROR = 'https://tuf-repo-cdn.sigstore.dev';
 
 /** Works without a network; what was added to the instance since then is found by refreshing it. */
 export function publicGoodRoot(): TrustedRoot {
-  const { targets, 'root.json': metadata } = seeds[MIRROR];
-  const { signed } = JSON.parse(decode(metadata));
+  const { signed } = JSON.parse(decode(seeds[MIRROR]['root.json']));
   return parseTrustedRoot(
-    decode(targets['trusted_root.json']),
+    publicGoodDocument(),
     `built in, of the public Sigstore instance, version ${signed.version} (to be renewed before ${signed.expires.slice(0, 10)})`,
   );
+}
+
+/** The same as a file for other tools: `trusted_root.json`. */
+export function publicGoodDocument(): string {
+  return decode(seeds[MIRROR].targets['trusted_root.json']);
 }
 
 function decode(base64: string): string {
