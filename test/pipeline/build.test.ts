@@ -383,12 +383,13 @@ describe('images that are not what is wanted', () => {
   }
 
   test('what this release cannot build is refused before anything is fetched', async () => {
-    const request = testRequest({ baseProfileName: 'secureboot-iso' });
+    const pcrSigner = { signerAddress: 'unix:///run/signer.sock' };
+    const request = testRequest({ baseProfileName: 'secureboot-iso', input: { secureboot: { pcrSigner } } });
     const nowhere: Workplace = { platform: untouchablePlatform(), store: '/nonexistent', transport: {} };
     const plan = await planBuild(nowhere, request, { resolve: false });
     await assert.rejects(build(nowhere, request, plan), {
       code: 'unsupported',
-      message: 'SecureBoot signing: not supported by this release',
+      message: 'signer input.secureboot.pcrSigner.signerAddress, want keys in files: not supported by this release',
     });
   });
 

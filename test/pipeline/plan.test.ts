@@ -169,10 +169,21 @@ describe('what is checked before anything is fetched', () => {
   });
 });
 
+const KEYS_ELSEWHERE: GivenProfile = {
+  baseProfileName: 'secureboot-iso',
+  input: { secureboot: { secureBootSigner: { awsKMSKeyID: 'k' } } },
+};
+
 describe('what this release cannot build is said, and the rest planned', () => {
   const cases: readonly (readonly [string, GivenProfile, readonly RegExp[]])[] = [
-    ['secure boot', { baseProfileName: 'secureboot-iso' }, [/^SecureBoot signing: not/]],
-    ['nothing of it in a command line', { baseProfileName: 'secureboot-iso', output: { kind: 'cmdline' } }, []],
+    ['keys in files', { baseProfileName: 'secureboot-iso' }, []],
+    ['keys elsewhere', KEYS_ELSEWHERE, [/^signer input\.secureboot\.secureBootSigner\.awsKMSKeyID, .*: not/]],
+    ['nothing of it in a command line', { ...KEYS_ELSEWHERE, output: { kind: 'cmdline' } }, []],
+    [
+      'certificates of others',
+      { baseProfileName: 'secureboot-iso', input: { secureboot: { includeWellKnownCerts: true } } },
+      [/^input\.secureboot\.includeWellKnownCerts, want PK, KEK and db/],
+    ],
   ];
   for (const [name, given, expected] of cases) {
     test(name, async () => {

@@ -15,6 +15,7 @@ import { finaliseProfile, resolveProfile } from '../../src/profiles/resolve.ts';
 import { digestOf, writeLayout } from '../support/image.ts';
 import { runIpxe } from '../support/ipxe.ts';
 import { assetFiles, assetImage, EPOCH, testRequest, testWorkplace, untouchablePlatform } from '../support/pipeline.ts';
+import { keysIn, writeTestKeys } from '../support/secureboot.ts';
 import { syntheticInput } from '../support/uki-inputs.ts';
 import { vectorLines } from '../support/vectors.ts';
 
@@ -94,7 +95,9 @@ test('with SecureBoot the script boots the UKI', async () => {
   await using workplace = await testWorkplace();
   const layout = join(workplace.directory, 'layout');
   await writeLayout(layout, { v1: await assetImage(assetFiles()) });
-  const request = testRequest({ secureboot: true }, { assets: `oci:${layout}:v1` });
+  await writeTestKeys(workplace.directory);
+  const secureboot = keysIn(workplace.directory);
+  const request = testRequest({ secureboot: true, input: { secureboot } }, { assets: `oci:${layout}:v1` });
   const { script, cmdline, parts } = await planPxe(workplace, request, { baseUrl: 'http://h/' });
   assert.deepEqual(runIpxe(script), [['kernel', 'http://h/metal-arm64-secureboot-uki.efi', ...cmdline.split(' ')]]);
   assert.deepEqual(
