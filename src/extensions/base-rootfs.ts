@@ -2,10 +2,11 @@
 import { type Bytes, slice } from '../bytes/bytes.ts';
 import { chunks, read } from '../bytes/read.ts';
 import type { StreamSink } from '../bytes/write.ts';
-import { ImagerError, invalid } from '../errors.ts';
+import { invalid } from '../errors.ts';
 import { copyMember } from '../formats/cpio/copy-member.ts';
 import { decodeCpio } from '../formats/cpio/decode-cpio.ts';
 import { decodeSquashfs } from '../formats/squashfs/decode.ts';
+import { unxz } from '../formats/xz/unxz.ts';
 import { isZstd, unzstd } from '../formats/zstd/frame-walker.ts';
 import type { Chunks, Compression } from '../platform/types.ts';
 import { children, nameOf, subtree, type Tree } from '../tree/tree.ts';
@@ -32,12 +33,7 @@ async function compressedArchive(base: Bytes, compression: Compression): Promise
   if (isZstd(start)) return unzstd(compression, chunks(rest));
   if (begins(GZIP_MAGIC)) return compression.gunzip(chunks(rest));
   if (!begins(XZ_MAGIC)) throw invalid('base initramfs: want an archive compressed with zstd, xz or gzip');
-  if (compression.lzma2 === undefined) {
-    throw new ImagerError('unsupported', 'base initramfs: compressed with xz, which this machine has no decoder for', {
-      hint: 'install the optional package @napi-rs/lzma',
-    });
-  }
-  return compression.lzma2.unxz(chunks(rest));
+  return unxz(chunks(rest), compression.lzma2);
 }
 
 export interface BaseModules {

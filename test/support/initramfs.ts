@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { type Bytes, ofMemory, slice } from '../../src/bytes/bytes.ts';
 import { chunks, equals } from '../../src/bytes/read.ts';
 import { decodeCpio } from '../../src/formats/cpio/decode-cpio.ts';
+import { unxz } from '../../src/formats/xz/unxz.ts';
 import { unzstd } from '../../src/formats/zstd/frame-walker.ts';
 import type { Compression } from '../../src/platform/types.ts';
 import { EMPTY_TREE, type Tree } from '../../src/tree/tree.ts';
@@ -24,7 +25,7 @@ export async function takeApart(initramfs: Bytes, base: Bytes, compression: Comp
   assert.ok(await equals(slice(initramfs, at, at + base.size), base), 'the base is another');
   const packed = slice(initramfs, at + base.size);
   const isXz = Buffer.from(await firstBytes(packed)).toString('hex') === 'fd377a585a00';
-  const unpacked = isXz ? compression.lzma2!.unxz(chunks(packed)) : unzstd(compression, chunks(packed));
+  const unpacked = isXz ? unxz(chunks(packed), compression.lzma2) : unzstd(compression, chunks(packed));
   const archive = ofMemory(Buffer.concat(await Array.fromAsync(unpacked)));
   const { tree, end } = await decodeCpio(archive);
   assert.equal(end, archive.size);
