@@ -3,6 +3,7 @@
  * byte, and blocks that only repeat what the frame has brought before.
  */
 import { type Bytes, concat, ofMemory, slice } from '../../bytes/bytes.ts';
+import { joinMemory } from '../../bytes/field.ts';
 import { invalid } from '../../errors.ts';
 
 /** Block_Maximum_Size of every window that is at least as large: 128 KiB. */
@@ -21,6 +22,8 @@ const COMPRESSED = 2;
 /** Ends a frame: empty, so that no block before it needs to know that it is the last one with content. */
 export const LAST_BLOCK: Bytes = ofMemory(header(RAW, 0, true));
 
+const WHOLE_RAW: Bytes = ofMemory(header(RAW, MAX_BLOCK));
+
 /** 24 bits, little-endian: the last block of the frame, its type, its size. */
 function header(type: number, size: number, isLast = false): Uint8Array {
   const field = (isLast ? 1 : 0) | (type << 1) | (size << 3);
@@ -32,7 +35,8 @@ export function rawBlocks(content: Bytes): Bytes {
   const parts: Bytes[] = [];
   for (let position = 0; position < content.size; position += MAX_BLOCK) {
     const end = Math.min(position + MAX_BLOCK, content.size);
-    parts.push(ofMemory(header(RAW, end - position)), slice(content, position, end));
+    const isWhole = end - position === MAX_BLOCK;
+    parts.push(isWhole ? WHOLE_RAW : ofMemory(header(RAW, end - position)), slice(content, position, end));
   }
   return concat(parts);
 }
@@ -53,10 +57,7 @@ export function zeroBlocks(length: number): Bytes {
 }
 
 function makePage(): Uint8Array {
-  const run = Uint8Array.of(...header(RUN, MAX_BLOCK), 0);
-  const runs = new Uint8Array(RUNS_PER_PAGE * run.length);
-  for (let offset = 0; offset < runs.length; offset += run.length) runs.set(run, offset);
-  return runs;
+  return repeated(Uint8Array.of(...header(RUN, MAX_BLOCK), 0), RUNS_PER_PAGE);
 }
 
 /**
@@ -67,14 +68,24 @@ export function matchBlocks(distance: number, length: number): Bytes {
   if (length < MIN_MATCH || distance < 1 || distance > MAX_WINDOW) {
     throw invalid(`zstd match of ${length} bytes at distance ${distance}: want at least 3 bytes within 128 MiB`);
   }
-  const parts: Bytes[] = [];
-  for (let rest = length; rest > 0; ) {
-    // A rest too short for a match of its own takes some bytes from the block before.
-    const taken = rest - MAX_BLOCK > 0 && rest - MAX_BLOCK < MIN_MATCH ? rest - MIN_MATCH : Math.min(rest, MAX_BLOCK);
-    parts.push(ofMemory(matchBlock(distance, taken)));
-    rest -= taken;
+  let whole = Math.floor(length / MAX_BLOCK);
+  let rest = length % MAX_BLOCK;
+  const last: Uint8Array[] = [];
+  if (rest > 0 && rest < MIN_MATCH) {
+    // Too short for a match of its own: it takes some bytes from the block before.
+    whole--;
+    last.push(matchBlock(distance, MAX_BLOCK + rest - MIN_MATCH));
+    rest = MIN_MATCH;
   }
-  return concat(parts);
+  if (rest > 0) last.push(matchBlock(distance, rest));
+  const blocks = whole > 0 ? repeated(matchBlock(distance, MAX_BLOCK), whole) : new Uint8Array(0);
+  return ofMemory(joinMemory([blocks, ...last]));
+}
+
+function repeated(data: Uint8Array, count: number): Uint8Array {
+  const all = new Uint8Array(count * data.length);
+  for (let offset = 0; offset < all.length; offset += data.length) all.set(data, offset);
+  return all;
 }
 
 /** No literals (one byte), one sequence, all three symbol tables of the kind that holds a single symbol. */
