@@ -21,6 +21,7 @@ import {
   extensionTree,
   KERNEL,
   MODULES,
+  manifestText,
   withMicrocode,
 } from '../support/extension-images.ts';
 import { digestOf, writeLayout } from '../support/image.ts';
@@ -29,6 +30,7 @@ import { kernelModule } from '../support/kernel-module.ts';
 import { assetFiles, type TestWorkplace, testRequest, testWorkplace, writeFiles } from '../support/pipeline.ts';
 import { startRegistry } from '../support/registry.ts';
 import { rejected } from '../support/rejected.ts';
+import { tar } from '../support/tar.ts';
 
 const INITRAMFS: GivenProfile = { output: { kind: 'initramfs' } };
 const PLAIN = extensionTree({ 'usr/local/bin/hello': 'hello' });
@@ -200,6 +202,27 @@ describe('planning', () => {
       assert.deepEqual([inputs.filter(({ role }) => role === 'system-extension'), unsupported], [[], []]);
     }
   });
+});
+
+describe('hostile archives', () => {
+  const manifest = { name: 'manifest.yaml', data: manifestText() };
+  const cases: readonly (readonly [string, Parameters<typeof tar>[0], RegExp])[] = [
+    ['a name that leaves', [manifest, { name: 'rootfs/../../etc/passwd', data: 'x' }], /etc\/passwd/],
+    ['a hard link that leaves', [manifest, { name: 'rootfs/x', type: '1', link: '../../etc/shadow' }], /etc\/shadow/],
+    ['a size past the end', [manifest, { name: 'rootfs/x', data: 'x', size: 2 ** 32 }], /extension\.tar/],
+    ['no archive', [], /manifest\.yaml is missing.*\(rule layout\)/],
+  ];
+  for (const [what, entries, message] of cases) {
+    test(what, async () => {
+      await using workplace = await testWorkplace();
+      const tarball = join(workplace.directory, 'extension.tar');
+      await writeFile(tarball, tar(entries));
+      await writeFiles(join(workplace.directory, 'assets'), assetFiles());
+      const input = { systemExtensions: [{ tarballPath: tarball }] };
+      const request = testRequest({ ...INITRAMFS, input }, { assets: `dir:${workplace.directory}/assets` });
+      await assert.rejects(planned(workplace, request), rejected('dependency', message));
+    });
+  }
 });
 
 test('a UKI carries them', async () => {

@@ -153,7 +153,8 @@ describe('what is checked before anything is fetched', () => {
     const plan = await planned({
       version: 'v1.11.0',
       customization: {
-        embeddedMachineConfiguration: 'version: v1alpha1',
+        embeddedMachineConfiguration:
+          'apiVersion: v1alpha1\nkind: KmsgLogConfig\nname: log\nurl: tcp://10.0.0.1:5000\n',
         extraKernelArgs: ['-nothing', 'talos.platfrom=aws'],
         metaContents: [{ key: 0xa, value: '# nothing in it\n' }],
       },
