@@ -341,7 +341,8 @@ describe('what is said', () => {
     const secret = `${'aHVudGVyMg'.repeat(4)}aGE=`;
     const network = `links:\n  - name: wg0\n    kind: wireguard\n    logical: true\n    type: nohdr\n    wireguard:\n      privateKey: ${secret}\n`;
     await writeFile(space.path('wireguard.yaml'), network);
-    await writeFile(space.path('config.yaml'), `token: ${secret}\n`);
+    const link = `apiVersion: v1alpha1\nkind: WireguardConfig\nname: wg0\nprivateKey: ${secret}\n`;
+    await writeFile(space.path('config.yaml'), link);
     const args = [
       ...['iso', '--output-kind', 'cmdline', '--meta', `0xa=@${space.path('wireguard.yaml')}`],
       ...['--extra-kernel-arg', `talos.config.inline=${secret}`, '--embedded-config-path', space.path('config.yaml')],
