@@ -36,7 +36,7 @@ export async function runMirror(flags: MirrorFlags, io: Io): Promise<number> {
   const configuration = mirrorConfiguration(target, references, {
     origin: report.origin,
     talosVersions: flags.talosVersion ?? [],
-    directory: directory ?? 'DIR',
+    directory,
   });
   const files = new Map([
     ...configuration.files,

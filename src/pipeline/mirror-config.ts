@@ -20,8 +20,8 @@ export interface MirrorConfigOptions {
   readonly origin: string | undefined;
   /** For these the machine configuration is; for all unless told. */
   readonly talosVersions: readonly string[];
-  /** Of the directory, for the flags. */
-  readonly directory: string;
+  /** Where the files will be; absent when they will be nowhere. */
+  readonly directory: string | undefined;
 }
 
 /** For the registries of `references`, without a way around the mirror: where there is no network, trying costs minutes. */
@@ -36,9 +36,7 @@ export function mirrorConfiguration(
   }
   const base = origin ?? `https://${target.registry}`;
   const endpoint = target.prefix === '' ? base : `${base}/v2/${target.prefix}`;
-  const files = new Map(
-    hosts.map((host) => [`hosts/${host}/hosts.toml`, hostsToml(host, endpoint, target.prefix !== '')]),
-  );
+  const files = new Map(hosts.map((host) => [`hosts/${host}/hosts.toml`, hostsToml(endpoint, target.prefix !== '')]));
   const minors = talosVersions.map((version) => parseTalosVersion(version)?.minor);
   if (minors.length === 0 || minors.some((minor) => minor === undefined || minor >= 12)) {
     files.set('talos-registry-mirrors.yaml', mirrorDocuments(hosts, endpoint, target.prefix !== ''));
@@ -46,22 +44,20 @@ export function mirrorConfiguration(
   if (minors.length === 0 || minors.some((minor) => minor !== undefined && minor < 12)) {
     files.set('talos-machine-registries.yaml', machineRegistries(hosts, endpoint, target.prefix !== ''));
   }
-  // A prefix comes after /v2, which the flag cannot say.
+  // A prefix comes after /v2, which the other flag cannot say, nor that there is no way around.
   const flags =
-    target.prefix === ''
+    target.prefix === '' && directory === undefined
       ? hosts.flatMap((host) => ['--mirror', `${host}=${endpoint}`])
-      : ['--hosts-dir', `${directory}/hosts`];
+      : ['--hosts-dir', `${directory ?? 'DIR'}/hosts`];
   return { flags, files };
 }
 
-function hostsToml(host: string, endpoint: string, overridePath: boolean): string {
-  const server = host === 'docker.io' ? 'registry-1.docker.io' : host;
+/** The mirror in place of the registry itself: asking that as well would cost its time limit for every signature there is none of. */
+function hostsToml(endpoint: string, overridePath: boolean): string {
   return [
-    `server = "https://${server}"`,
-    '',
-    `[host."${endpoint}"]`,
-    '  capabilities = ["pull", "resolve"]',
-    ...(overridePath ? ['  override_path = true'] : []),
+    `server = "${endpoint}"`,
+    'capabilities = ["pull", "resolve"]',
+    ...(overridePath ? ['override_path = true'] : []),
     '',
   ].join('\n');
 }

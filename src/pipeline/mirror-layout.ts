@@ -85,13 +85,15 @@ export async function openMirrorLayout(machine: Platform, directory: string): Pr
             annotations: { [REF_NAME]: name },
           }));
           const next = [...others, ...added];
-          await files.syncDirectory(`${directory}/blobs/sha256`);
           if (JSON.stringify(next) !== JSON.stringify(entries)) await write('index.json', indexOf(next));
           entries = next;
         },
       };
     },
-    close: () => files.remove(`${directory}/${PARTIAL}`),
+    async close() {
+      await files.remove(`${directory}/${PARTIAL}`);
+      await files.syncDirectory(directory);
+    },
   };
 }
 

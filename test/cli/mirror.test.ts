@@ -1,6 +1,6 @@
 /** Copies for sites without a network: to a registry and to a directory, with signatures of both forms, and builds from them. */
 import assert from 'node:assert/strict';
-import { readdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
 import type { Digest } from '../../src/bytes/units.ts';
@@ -88,6 +88,14 @@ async function startSource({ lists = false } = {}): Promise<TestRegistry> {
   return registry;
 }
 
+/** The registry itself, at another address: without one, each tag that is not there would be looked for in vain. */
+async function reach(url: string): Promise<string[]> {
+  const directory = space.path(`hosts-${url.replace(/\W/g, '-')}`);
+  await mkdir(join(directory, HOST), { recursive: true });
+  await writeFile(join(directory, HOST, 'hosts.toml'), `server = "${url}"\n`);
+  return ['--hosts-dir', directory];
+}
+
 const imagerArguments = ['--imager-image', `${HOST}/team/imager:${VERSION}`];
 const profile = await readFile(space.path('profile.yaml'), 'utf8');
 let runs = 0;
@@ -109,10 +117,11 @@ async function built(mirror: readonly string[], more: readonly string[] = []): P
   return digestOf(await readFile(join(output, name!)));
 }
 
-function mirrorArguments(source: TestRegistry, target: string, store: string): string[] {
+async function mirrorArguments(source: TestRegistry, target: string, store: string): Promise<string[]> {
   return [
     ...['mirror', target, '--profile', space.path('profile.yaml'), ...imagerArguments],
-    ...['--mirror', `${HOST}=${source.url}`, '--trusted-root', space.path('root.json')],
+    ...(await reach(source.url)),
+    ...['--trusted-root', space.path('root.json')],
     ...['--store', space.path(store), '--insecure', '--json', '--quiet'],
   ];
 }
@@ -129,7 +138,7 @@ interface Report {
 }
 
 async function mirrored(source: TestRegistry, target: string, store: string): Promise<Report> {
-  const { code, text, stderr } = await imager(mirrorArguments(source, target, store));
+  const { code, text, stderr } = await imager(await mirrorArguments(source, target, store));
   assert.equal(code, 0, stderr);
   return JSON.parse(text) as Report;
 }
@@ -138,7 +147,7 @@ const copiedBy = ({ images }: Report): number => images.reduce((sum, { outcomes 
 
 const origin = await startSource();
 /** What every copy has to lead to. */
-const wanted = await built(['--mirror', `${HOST}=${origin.url}`]);
+const wanted = await built(await reach(origin.url));
 await origin.close();
 
 for (const lists of [false, true]) {
@@ -174,7 +183,7 @@ for (const lists of [false, true]) {
         const config = space.path(`config-${lists}-${prefix.length}`);
         let report: Report;
         try {
-          const args = mirrorArguments(source, `${target.host}${prefix}`, 'registry-store');
+          const args = await mirrorArguments(source, `${target.host}${prefix}`, 'registry-store');
           const { code, text, stderr } = await imager([...args, '--config', config]);
           assert.equal(code, 0, stderr);
           report = JSON.parse(text) as Report;
