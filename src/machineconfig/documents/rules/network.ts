@@ -5,7 +5,7 @@ import type { Located, LocatedObject } from '../../decode.ts';
 import { booleanOf, inner, integerOf, isSet, items, object, type Report, textOf, texts } from '../../located.ts';
 import { NO_LIMIT, numberMust, type Rule, textMust } from './rule.ts';
 import { isKey32 } from './secrets.ts';
-import { isAddress, isMasked, isUnspecified, overlap } from './subnets.ts';
+import { comparePrefixes, isAddress, isMasked, isUnspecified, overlap } from './subnets.ts';
 
 /** Addresses and routes of a link or of the peer of one. */
 const link: Rule = (entry, report) => {
@@ -187,12 +187,18 @@ function importedRoutes(entry: LocatedObject, source: LocatedObject, report: Rep
   else if (instance === textOf(entry, 'name')) report(source.fields.get('bgpInstance')!, 'want another instance');
   const prefixes = texts(source, 'prefixes');
   if (prefixes.length === 0) report(source, 'prefixes: want at least one');
-  prefixes.forEach((item, index) => {
+  const read = prefixes.flatMap((item) => {
     const prefix = parsePrefix(item.value);
-    if (isMistake(prefix) || !isMasked(prefix)) report(item, 'want a prefix without bits behind its length');
-    else if (prefixes.slice(0, index).some((other) => overlap(parsePrefix(other.value), prefix)))
-      report(item, 'overlaps with one before it');
+    if (!isMistake(prefix) && isMasked(prefix)) return [{ item, prefix }];
+    report(item, 'want a prefix without bits behind its length');
+    return [];
   });
+  // In this order whatever lies within a prefix follows it at once.
+  const ordered = read.toSorted((one, other) => comparePrefixes(one.prefix, other.prefix));
+  for (const [index, { item, prefix }] of ordered.entries()) {
+    const before = ordered[index - 1];
+    if (before !== undefined && overlap(before.prefix, prefix)) report(item, `overlaps with ${before.item.value}`);
+  }
 }
 
 const networkRule: Rule = (entry, report) => {
@@ -205,13 +211,17 @@ const networkRule: Rule = (entry, report) => {
 };
 
 function portRanges(ranges: readonly (Located & { readonly value: string })[], report: Report): void {
-  const before: (readonly [number, number])[] = [];
-  for (const item of ranges) {
+  const all = ranges.map((item) => {
     const [low = 0, high = low] = item.value.split('-').map(Number);
-    const other = before.find(([from, to]) => low <= to && high >= from);
-    if (high < low) report(item, `${low}-${high}: want the lower port first`);
-    else if (other !== undefined) report(item, `overlaps with ${other.join('-')}`);
-    before.push([low, high]);
+    return { item, low, high };
+  });
+  for (const { item, low, high } of all) if (high < low) report(item, `${low}-${high}: want the lower port first`);
+  // In this order a range that overlaps with any overlaps with the one that reaches farthest before it.
+  let farthest: { low: number; high: number } | undefined;
+  for (const range of all.toSorted((one, other) => one.low - other.low)) {
+    if (farthest !== undefined && range.low <= farthest.high)
+      report(range.item, `overlaps with ${farthest.low}-${farthest.high}`);
+    if (farthest === undefined || range.high > farthest.high) farthest = range;
   }
 }
 
