@@ -30,6 +30,8 @@ export interface InstallerSurroundings {
   readonly scratch: string;
   /** Milliseconds; 2 minutes unless given. */
   readonly timeout?: number | undefined;
+  /** Bytes its files may occupy; 2 GiB unless given. */
+  readonly diskLimit?: number;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -63,6 +65,8 @@ export interface Installed {
   /** Below its mount prefix. */
   readonly files: Tree;
   readonly disk: Bytes;
+  /** Bytes its file occupies. */
+  readonly allocated: number;
 }
 
 /** Has it install onto an empty disk of `size` bytes and empty directories. Throws as `askOptions`. */
@@ -94,12 +98,13 @@ export async function install(
       `${labelOf(installer, 'install')}: made the disk ${written.size} bytes, want the ${size} it was given`,
     );
   }
-  return { files: await treeOfDirectory(files, prefix.host), disk: ofSource(written) };
+  const { allocated = size } = (await files.info(disk.host)) ?? {};
+  return { files: await treeOfDirectory(files, prefix.host), disk: ofSource(written), allocated };
 }
 
 async function runInstaller(
   installer: OverlayInstaller,
-  { platform, sandbox, scratch, timeout = TIMEOUT, signal }: InstallerSurroundings,
+  { platform, sandbox, scratch, timeout = TIMEOUT, diskLimit = DISK_LIMIT, signal }: InstallerSurroundings,
   command: OverlayCommand,
   stdin: string,
   mounts: readonly Mount[],
@@ -110,7 +115,7 @@ async function runInstaller(
   const limits: Limits = {
     timeout,
     output: OUTPUT_LIMIT,
-    disk: { directory: scratch, bytes: DISK_LIMIT },
+    disk: { directory: scratch, bytes: diskLimit },
   };
   const label = labelOf(installer, command);
   const request = { label, program, args: [command], stdin: new TextEncoder().encode(stdin), mounts, limits, signal };

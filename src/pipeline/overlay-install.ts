@@ -25,7 +25,7 @@ import {
 } from '../tree/tree.ts';
 import { diskChoice } from './asset-places.ts';
 import type { BuildInput } from './build-input.ts';
-import { type FetchedOverlay, overlayInstaller } from './overlay-image.ts';
+import { type FetchedOverlay, overlayInstaller, requireRunnable } from './overlay-image.ts';
 import { withScratch } from './scratch.ts';
 import { openWorkplaceStore } from './workplace.ts';
 
@@ -46,6 +46,7 @@ export async function installOverlay(
   diskSize: number,
   table: PartitionTable,
 ): Promise<OverlayFiles> {
+  requireRunnable(input.workplace, { ...fetched, isVerified: true });
   const kept = await keptRun(input, fetched, diskSize, table);
   const files = filesOf(kept, FILES);
   warnOfLost(input, fetched, files);
@@ -84,8 +85,8 @@ async function keptRun(
   const archive = await store.derived(key, async (writer) => {
     const sandbox = await findSandbox(platform, signal);
     await withScratch(workplace, 'overlay', async (scratch) => {
-      const { files, disk } = await install(installer, { platform, sandbox, scratch, timeout, signal }, diskSize);
-      const gap = await gapWrites({ disk, taken, gapEnd }, `overlay ${fetched.image}`);
+      const { files, ...written } = await install(installer, { platform, sandbox, scratch, timeout, signal }, diskSize);
+      const gap = await gapWrites({ ...written, taken, gapEnd }, `overlay ${fetched.image}`);
       for await (const chunk of chunks(archiveOf(files, gap))) await writer.write(chunk);
     });
   });
