@@ -24,7 +24,11 @@ after(async () => {
 describe('keys are enrolled by the medium itself, then it starts as the one it has signed', { skip }, () => {
   for (const [name, kind, output] of [
     ['ISO', 'cd', 'kind: iso\n  isoOptions:\n    sdBootEnrollKeys: force'],
-    ['disk', 'virtio', 'kind: image\n  imageOptions:\n    diskSize: 1306525696\n    diskFormat: raw\n    sdBootEnrollKeys: force'],
+    [
+      'disk',
+      'virtio',
+      'kind: image\n  imageOptions:\n    diskSize: 1306525696\n    diskFormat: raw\n    sdBootEnrollKeys: force',
+    ],
   ] as const) {
     test(name, async () => {
       const image = await build(output, join(directory, name));

@@ -65,7 +65,8 @@ describe('the package', () => {
       const source = path.replace(/^dist\//, 'src/').replace(/\.d\.ts$|\.js$/, '.ts');
       assert.ok(path.startsWith('dist/') && existsSync(join(ROOT, source)), `${path} comes from nowhere`);
     }
-    for (const path of ['dist/index.js', 'dist/index.d.ts', 'dist/cli/imager.js']) assert.ok(files.includes(path), path);
+    for (const path of ['dist/index.js', 'dist/index.d.ts', 'dist/cli/imager.js'])
+      assert.ok(files.includes(path), path);
   });
 
   test('is small once installed', async (t) => {
