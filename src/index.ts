@@ -67,6 +67,8 @@ export type { AssetRole, AssetWishes, FileRole, InputRole } from './pipeline/ass
 export { type AssetSource, formatAssetSource, parseAssetSource } from './pipeline/asset-source.ts';
 export { DEFAULT_EPOCH, parseEpoch } from './pipeline/epoch.ts';
 export type { PlannedImageCache } from './pipeline/image-cache-plan.ts';
+export { fetchOverlayProfiles } from './pipeline/overlay-image.ts';
+export type { PlannedOverlay } from './pipeline/overlay-plan.ts';
 export {
   type Plan,
   type PlannedInput,

@@ -2,14 +2,17 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
-import { slice } from '../../src/bytes/bytes.ts';
+import { gunzipSync } from 'node:zlib';
+import { ofMemory, slice } from '../../src/bytes/bytes.ts';
 import { read, readText } from '../../src/bytes/read.ts';
 import { decodeFat } from '../../src/formats/fat/decode.ts';
 import { decodeGpt, partitionRange } from '../../src/formats/gpt/decode.ts';
 import { readPe, sectionContent } from '../../src/formats/pe/image.ts';
 import { layoutTar } from '../../src/formats/tar/layout-tar.ts';
+import { indexTarBytes } from '../../src/formats/tar/tar-index.ts';
 import { decodeXfs } from '../../src/formats/xfs/decode.ts';
 import { build } from '../../src/pipeline/build.ts';
+import { buildInstaller } from '../../src/pipeline/installer-artifact.ts';
 import { fetchOverlayProfiles } from '../../src/pipeline/overlay-image.ts';
 import { type Plan, planBuild } from '../../src/pipeline/plan.ts';
 import { planPxe } from '../../src/pipeline/pxe.ts';
@@ -340,6 +343,33 @@ describe('disks', () => {
       });
     });
   }
+});
+
+test('an installer has the program and what it needs in a layer of its own', async () => {
+  await using around = await testWorkplace();
+  const { workplace, tarball } = await scene(around);
+  const base = join(around.directory, 'base');
+  await writeLayout(base, { v1: testImage([], { os: 'linux', architecture: 'arm64' }) });
+  await writeLayout(join(around.directory, 'assets'), { v1: await assetImage(assetFiles()) });
+  const request = testRequest(
+    {
+      baseProfileName: 'installer',
+      input: { baseInstaller: { ociPath: `${base}:v1` } },
+      ...overlayOf(tarball, { configTxtAppend: 'a=1' }),
+    },
+    { assets: `oci:${join(around.directory, 'assets')}:v1` },
+  );
+  const plan = await planBuild(workplace, request, { resolve: true });
+  assert.deepEqual(
+    plan.inputs.map(({ role }) => role).filter((role) => role.startsWith('overlay')),
+    ['overlay', 'overlay-installer'],
+  );
+  const { image } = await buildInstaller(workplace, request, plan);
+  const layer = ofMemory(gunzipSync(await read(image.layers.at(-1)!.bytes)));
+  assert.deepEqual(
+    (await indexTarBytes(layer)).map(({ name }) => name),
+    ['overlay/artifacts/loader.bin', 'overlay/extra-options', 'overlay/installers/default'],
+  );
 });
 
 interface Run {
