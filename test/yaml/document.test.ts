@@ -81,20 +81,22 @@ test('streams that upstream cannot parse are refused, those it can are read', ()
   // Refused for what they say, not for how; and one that upstream itself never finishes.
   const SYNTAX = new Set(['yaml-syntax', 'timeout']);
   const LATER = new Set(['duplicate-key', 'value']);
-  const DEEP = { maxDepth: 5000 };
+  // Bounded here: how deep the stack reaches is a matter of luck.
+  const DEEPER = /^stream\/nesting-flow-(?:1000|9990)$/;
   for (const one of vectorLines<StreamCase>('machine-config/config-stream.jsonl.gz')) {
     if (one.doc === undefined && one.docBase64 === undefined) continue;
     const kind = one['v1.14.0-rc.1'].class;
     let problems: string[];
     try {
       const text = one.doc ?? decodeYamlText(Buffer.from(one.docBase64 ?? '', 'base64'));
-      problems = readDocuments(text, DEEP).problems.map(({ message }) => message);
+      problems = readDocuments(text).problems.map(({ message }) => message);
     } catch (error) {
       assert.ok(error instanceof ImagerError);
       problems = [error.message];
     }
     if (SYNTAX.has(kind)) assert.ok(problems.length > 0, one.id);
-    else if (LATER.has(kind) || one.id === 'stream/map-as-key' || one.id === 'stream/nesting-flow-9990') continue;
+    else if (LATER.has(kind) || one.id === 'stream/map-as-key') continue;
+    else if (DEEPER.test(one.id)) assert.match(problems.join(), /levels of nesting/);
     else assert.deepEqual(problems, [], one.id);
   }
 });
