@@ -2,13 +2,14 @@
 import { ofMemory } from '../bytes/bytes.ts';
 import { fromHex, joinMemory, structure } from '../bytes/field.ts';
 import { encodeSignedData } from '../formats/der/signed-data.ts';
+import { encodeGuid, type Guid, guidOfBytes, parseGuid } from '../formats/gpt/guid.ts';
 import type { EnrollmentKeys } from './esp.ts';
 import { digestOf, type Hasher, type SecureBootSigner } from './signer.ts';
 
-const EFI_GLOBAL_VARIABLE = '8be4df61-93ca-11d2-aa0d-00e098032b8c';
-const EFI_IMAGE_SECURITY_DATABASE = 'd719b2cb-3d3a-4596-a3bc-dad00e67656f';
-const EFI_CERT_X509 = 'a5c059a1-94e4-4aa7-87b5-ab155c2bf072';
-const EFI_CERT_TYPE_PKCS7 = '4aafd29d-68df-49ee-8aa9-347d375665a7';
+const EFI_GLOBAL_VARIABLE = parseGuid('8be4df61-93ca-11d2-aa0d-00e098032b8c');
+const EFI_IMAGE_SECURITY_DATABASE = parseGuid('d719b2cb-3d3a-4596-a3bc-dad00e67656f');
+const EFI_CERT_X509 = parseGuid('a5c059a1-94e4-4aa7-87b5-ab155c2bf072');
+const EFI_CERT_TYPE_PKCS7 = parseGuid('4aafd29d-68df-49ee-8aa9-347d375665a7');
 
 /** Non-volatile, at boot and run time, written with a signature that has a time. */
 const ATTRIBUTES = 0x27;
@@ -21,7 +22,7 @@ const OWNER_NAMESPACE = fromHex('6ba7b8149dad11d180b400c04fd430c8');
 
 interface Variable {
   readonly name: string;
-  readonly vendor: string;
+  readonly vendor: Guid;
 }
 
 /** `time` in seconds since 1970. Throws what the signer throws. */
@@ -39,7 +40,7 @@ export async function enrollmentKeys(hasher: Hasher, signer: SecureBootSigner, t
 function signatureList(owner: Uint8Array, certificate: Uint8Array): Uint8Array {
   const signatureSize = 16 + certificate.length;
   const { data, view } = structure(28);
-  data.set(guid(EFI_CERT_X509));
+  data.set(encodeGuid(EFI_CERT_X509));
   view.setUint32(16, 28 + signatureSize, true);
   view.setUint32(24, signatureSize, true);
   return joinMemory([data, owner, certificate]);
@@ -56,7 +57,7 @@ async function signedVariable(
   const timestamp = efiTime(time);
   const { data: attributes, view } = structure(4);
   view.setUint32(0, ATTRIBUTES, true);
-  const signed = [utf16(name), guid(vendor), attributes, timestamp, lists];
+  const signed = [utf16(name), encodeGuid(vendor), attributes, timestamp, lists];
   const content = { type: PKCS7_DATA, digest: digestOf(hasher, 'sha256', ...signed) };
   const sign = async (data: Uint8Array): Promise<Uint8Array> => signer.sign(digestOf(hasher, 'sha256', data), 'sha256');
   const signedData = await encodeSignedData(content, { certificate: signer.certificate, sign }, time);
@@ -64,7 +65,7 @@ async function signedVariable(
   fields.setUint32(0, 24 + signedData.length, true);
   fields.setUint16(4, WIN_CERT_REVISION, true);
   fields.setUint16(6, WIN_CERT_TYPE_EFI_GUID, true);
-  return joinMemory([timestamp, header, guid(EFI_CERT_TYPE_PKCS7), signedData, lists]);
+  return joinMemory([timestamp, header, encodeGuid(EFI_CERT_TYPE_PKCS7), signedData, lists]);
 }
 
 function efiTime(time: number): Uint8Array {
@@ -89,17 +90,7 @@ function ownerOf(hasher: Hasher, certificate: Uint8Array): Uint8Array {
   const hash = digestOf(hasher, 'sha256', OWNER_NAMESPACE, new TextEncoder().encode(pem)).slice(0, 16);
   hash[6] = (hash[6]! & 0x0f) | 0x40;
   hash[8] = (hash[8]! & 0x3f) | 0x80;
-  return mixedEndian(hash);
-}
-
-function guid(text: string): Uint8Array {
-  return mixedEndian(fromHex(text.replaceAll('-', '')));
-}
-
-/** The first three groups of a GUID are little-endian in memory. */
-function mixedEndian(bytes: Uint8Array): Uint8Array {
-  const order = [3, 2, 1, 0, 5, 4, 7, 6, 8, 9, 10, 11, 12, 13, 14, 15];
-  return Uint8Array.from(order, (index) => bytes[index]!);
+  return encodeGuid(guidOfBytes(hash));
 }
 
 function utf16(text: string): Uint8Array {

@@ -101,9 +101,11 @@ export function findLocked(builds: readonly LockedBuild[], profile: string, arch
 /** As a YAML document, the same for the same builds. */
 export function formatLock(builds: readonly LockedBuild[]): string {
   const header = '# What builds are made of. Written by imager lock; imager lock --update renews it.\n';
-  return (
-    header + emitYaml({ version: LOCK_VERSION, builds: builds.map((build) => ({ ...build }) as unknown as YamlValue) })
-  );
+  return header + emitYaml({ version: LOCK_VERSION, builds: builds.map(buildValue) });
+}
+
+function buildValue({ inputs, images, ...build }: LockedBuild): YamlValue {
+  return { ...build, inputs: inputs.map((input) => ({ ...input })), images: images.map((image) => ({ ...image })) };
 }
 
 const TEXT = { type: { kind: 'string' } as const satisfies FieldType };
