@@ -4,11 +4,21 @@
  * plain JavaScript that Node 20 takes.
  */
 import { existsSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { builtinModules } from 'node:module';
+import { builtinModules, createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
+
+const require = createRequire(import.meta.url);
+
+/** `node:assert`, `node:events` and `node:stream` are functions: called, constructed and extended as such. */
+const CALLABLE = `new Proxy(function () {}, {
+  get: (_, name) => built_in()[name],
+  getPrototypeOf: () => names,
+  apply: (_, self, values) => Reflect.apply(built_in(), self, values),
+  construct: (_, values, target) => Reflect.construct(built_in(), values, target),
+})`;
 
 /**
  * Built-in modules are loaded when something of them is first used, not when the program starts: `node:crypto` and `node:child_process` take as long
@@ -24,8 +34,9 @@ const BUILT_INS = {
       contents:
         path === 'process' || path === 'node:process'
           ? 'module.exports = process;'
-          : `const get = (_, name) => process.getBuiltinModule(${JSON.stringify(path)})[name];
-           module.exports = Object.create(new Proxy({}, { get }));`,
+          : `const built_in = () => process.getBuiltinModule(${JSON.stringify(path)});
+           const names = new Proxy({}, { get: (_, name) => built_in()[name] });
+           module.exports = ${typeof require(path) === 'function' ? CALLABLE : 'Object.create(names)'};`,
     }));
   },
 };
