@@ -11,7 +11,7 @@ import { openLayout } from '../../src/oci/local/layout.ts';
 import type { Produce } from '../../src/oci/store/derived.ts';
 import { openStore, type Progress, type PulledImage, type Store } from '../../src/oci/store/store.ts';
 import { nodePlatform } from '../../src/platform/node.ts';
-import type { Platform as Machine } from '../../src/platform/types.ts';
+import type { Files, Platform as Machine, NewFile } from '../../src/platform/types.ts';
 import { fileAt } from '../../src/tree/tree.ts';
 import { digestOf, OCI_LAYER, randomBytes, type TestImage, testImage, testIndex } from '../support/image.ts';
 import { type TestSource, testSource } from '../support/image-source.ts';
@@ -269,6 +269,63 @@ test('a pull that waits for another one takes over when that is stopped', async 
   await assert.rejects(first, { code: 'canceled' });
   await assertWhole(await second);
 });
+
+test('whichever write, sync or rename fails, the pull says it, leaves nothing and works afterwards', async (t) => {
+  let step = 0;
+  for (let wasHit = true; wasHit; step++) {
+    const one = await bench(t);
+    const failing = failingAt(one.machine, step);
+    const store = await openStore(failing.machine, one.directory);
+    const pull = store.pull(one.source, 'latest', { platform: AMD64 });
+    wasHit = await pull.then(
+      () => false,
+      (error: ImagerError) => {
+        assert.equal(error.code, 'io', error.message);
+        assert.match(error.message, /no space left: step/);
+        return true;
+      },
+    );
+    assert.deepEqual(failing.closedTwice, []);
+    assert.deepEqual(await one.files('tmp'), []);
+    assert.deepEqual((await one.store.verify({ remove: false })).damage, []);
+    await assertWhole(await one.pull());
+  }
+  // Each of the three layers is written, synced, renamed and indexed.
+  assert.ok(step > 3 * 4, `${step} steps`);
+});
+
+/** `machine` on a disk that has no room for what comes as number `step`. */
+function failingAt(machine: Machine, step: number): { readonly machine: Machine; readonly closedTwice: string[] } {
+  const closedTwice: string[] = [];
+  let count = 0;
+  const counted = async <T>(what: string, action: () => Promise<T>): Promise<T> => {
+    const isLast = count++ === step;
+    if (isLast) throw new ImagerError('io', `${what}: no space left: step ${step}`);
+    return action();
+  };
+  const watched = (file: NewFile): NewFile => {
+    let isClosed = false;
+    return {
+      ...file,
+      write: (position, data) => counted(file.path, () => file.write(position, data)),
+      sync: () => counted(file.path, () => file.sync()),
+      async close() {
+        if (isClosed) closedTwice.push(file.path);
+        isClosed = true;
+        await file.close();
+      },
+    };
+  };
+  const files = new Proxy(machine.files, {
+    get(target, name: keyof Files) {
+      if (name === 'create') return async (path: string) => watched(await target.create(path));
+      if (name === 'rename') return (from: string, to: string) => counted(to, () => target.rename(from, to));
+      const member = target[name];
+      return typeof member === 'function' ? member.bind(target) : member;
+    },
+  });
+  return { machine: { ...machine, files }, closedTwice };
+}
 
 test('layers that are not what the config says are refused', async (t) => {
   const image = withDiffIds(IMAGE, (diffIds) => diffIds.splice(1, 1, diffIds[2]!));

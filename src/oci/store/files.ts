@@ -116,6 +116,7 @@ export class Appender {
   #synced: number;
   /** Linux tells a failed sync once, so it is kept. */
   #failure: { readonly error: unknown } | undefined;
+  #isClosed = false;
 
   constructor(file: NewFile, position = 0) {
     this.#file = file;
@@ -154,8 +155,11 @@ export class Appender {
     await this.#file.sync();
   }
 
-  /** Closes the file; whatever failed before is not reported again. */
+  /** Closes the file, once; whatever failed before is not reported again. */
   async close(): Promise<void> {
+    // A second time it could be somebody else's descriptor.
+    if (this.#isClosed) return;
+    this.#isClosed = true;
     await this.#writing.catch(() => undefined);
     await this.#syncing;
     await this.#file.close();

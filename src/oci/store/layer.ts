@@ -101,7 +101,7 @@ interface Input {
   readonly chunks: Chunks;
   /** Makes the file the blob; called when its digest and size are right. */
   commit(): Promise<void>;
-  /** Called in any other case. `reusable`: the bytes may be the right ones, there are only too few, and the rest may come. */
+  /** Called in any other case, and when something fails behind `commit`. `reusable`: the bytes may be the right ones, there are only too few, and the rest may come. */
   release(reusable: boolean): Promise<void>;
 }
 
@@ -148,6 +148,7 @@ function remoteInput(
 ): Input {
   const { digest } = descriptor;
   let blob: Appender | undefined;
+  let isCommitted = false;
   const chunks = async function* (): Chunks {
     let done = 0;
     if (part !== undefined) {
@@ -173,8 +174,11 @@ function remoteInput(
       await blob!.sync();
       await blob!.close();
       await files.rename(blob!.path, blobPath(paths, digest));
+      isCommitted = true;
     },
     async release(reusable) {
+      // Whole and in its place: what failed is something else, and its temporary name may be another writer's by now.
+      if (isCommitted) return;
       if (blob === undefined) {
         if (part === undefined) return;
         await part.file.close();
@@ -217,10 +221,11 @@ async function storeFrom(
     checkDigest(blob.digest(), descriptor.digest, what);
     if ('failure' in unpacked) throw withContext(what, unpacked.failure);
     if (plain !== undefined) checkDigest(unpacked.index.diffId, diffId, `${what}, uncompressed`);
-    await Promise.all([input.commit(), plain?.sync()]);
+    await allDone([input.commit(), plain?.sync()]);
     if (plain !== undefined) {
       await plain.close();
       await files.rename(plain.path, plainPath(paths, descriptor.digest, diffId));
+      plain = undefined;
     }
     // Last: an index says that the plain layer is whole.
     const index = encodeLayerIndex(machine, unpacked.index);
@@ -238,6 +243,13 @@ async function storeFrom(
     throwIfCanceled(options.signal);
     throw error;
   }
+}
+
+/** As `Promise.all`, but nothing is at work any more when it throws. */
+async function allDone(work: readonly (Promise<void> | undefined)[]): Promise<void> {
+  const outcomes = await Promise.allSettled(work);
+  const failure = outcomes.find((outcome) => outcome.status === 'rejected');
+  if (failure !== undefined) throw failure.reason;
 }
 
 type Unpacked = { readonly index: LayerIndex } | { readonly failure: unknown };
