@@ -72,7 +72,7 @@ function init(volumes: readonly GuestVolume[], { fileSystem, modules = [] }: Gue
   const calls = volumes.map((volume, index) => {
     const partition = volume.partition === undefined ? '' : `p${volume.partition}`;
     const mode = volume.readOnly === true ? 'ro' : 'rw';
-    return `look ${index} /dev/nvme${index}n1${partition} ${volume.fileSystem ?? fileSystem} ${mode}\n`;
+    return `look ${index} "${partition}" ${volume.fileSystem ?? fileSystem} ${mode}\n`;
   });
   return `#!/bin/busybox sh
 export PATH=/bin
@@ -85,11 +85,19 @@ for module in ${modules.join(' ')}; do
   xzcat /lib/volumes/$module.ko.xz >/tmp/$module.ko && insmod /tmp/$module.ko
 done
 busybox mkdir /mnt
+# Controllers are probed side by side: which of them is nvme0 is a matter of luck.
+device_of() {
+  for serial in /sys/block/nvme*/device/serial; do
+    read -r found <$serial && [ "$found" = volume$1 ] || continue
+    disk=\${serial#/sys/block/}
+    echo /dev/\${disk%%/*}$2
+  done
+}
 look() {
   echo "volume $1"
-  # Partitions are found while this runs.
-  for try in 1 2 3 4 5 6 7 8 9; do [ -b $2 ] || sleep 1; done
-  mount -t $3 -o $4 $2 /mnt || return
+  # Disks and their partitions are found while this runs.
+  for try in 1 2 3 4 5 6 7 8 9; do [ -b "$(device_of $1 $2)" ] || sleep 1; done
+  mount -t $3 -o $4 "$(device_of $1 $2)" /mnt || return
   cd /mnt
   find . -exec busybox stat -c '%f %u %g %Y %n' {} +
   find . -type f -exec sha256sum {} +
