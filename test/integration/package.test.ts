@@ -58,14 +58,14 @@ describe('the package', () => {
     (await execute(process.execPath, args, { cwd: directory, env: { HOME: directory } })).stdout;
 
   test('holds the program, what is compiled of the sources, and nothing else', () => {
-    const plain = ['LICENSE', 'README.md', 'bin/imager.js', 'package.json'];
+    const plain = ['LICENSE', 'README.md', 'bin/bundle.js', 'bin/imager.js', 'package.json'];
     const compiled = files.filter((path) => !plain.includes(path) && !path.startsWith('dist/cli/'));
     assert.ok(['LICENSE', 'bin/imager.js', 'package.json'].every((path) => files.includes(path)));
     for (const path of compiled) {
       const source = path.replace(/^dist\//, 'src/').replace(/\.d\.ts$|\.js$/, '.ts');
       assert.ok(path.startsWith('dist/') && existsSync(join(ROOT, source)), `${path} comes from nowhere`);
     }
-    for (const path of ['dist/index.js', 'dist/index.d.ts', 'dist/cli/imager.js'])
+    for (const path of ['dist/index.js', 'dist/index.d.ts', 'dist/cli/imager.cjs'])
       assert.ok(files.includes(path), path);
   });
 
