@@ -11,15 +11,11 @@ const KEPT_DAYS = 30;
  */
 export async function runBundle(path, cache) {
   const { readFileSync } = process.getBuiltinModule('node:fs');
-  const { Script, constants } = process.getBuiltinModule('node:vm');
+  const { Script } = process.getBuiltinModule('node:vm');
   const source = readFileSync(path, 'utf8');
   const kept = cache === undefined ? undefined : keptCode(cache, source);
   const cachedData = kept === undefined ? undefined : readCode(kept.path);
-  const script = new Script(source, {
-    filename: path,
-    importModuleDynamically: constants.USE_MAIN_CONTEXT_DEFAULT_LOADER,
-    ...(cachedData !== undefined && { cachedData }),
-  });
+  const script = new Script(source, { filename: path, ...(cachedData !== undefined && { cachedData }) });
   const module = { exports: {} };
   script.runInThisContext()(module.exports, createRequire(path), module, path);
   await module.exports.run();
@@ -30,7 +26,7 @@ export async function runBundle(path, cache) {
 
 /** V8 looks at version, flags and the length of the source: the name has the rest. */
 function keptCode(cache, source) {
-  const [, id] = /^\/\/ ([0-9a-f]{16})\n/.exec(source);
+  const id = source.slice('// '.length, '// 0123456789abcdef'.length);
   const { argv, arch, version } = process;
   const isCommand = /^[a-z][a-z0-9-]{0,31}$/.test(argv[2] ?? '') && !argv.includes('--help') && !argv.includes('-h');
   const directory = `bundle-${id}-${version}-${arch}`;

@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 // Starts the command line. Plain JavaScript that old Node versions parse, so that they can be told what is needed.
+const BUNDLE = 'dist/cli/imager.cjs';
 const wanted = [24, 15];
 const found = process.versions.node.split('.').map(Number);
 const enough = found[0] > wanted[0] || (found[0] === wanted[0] && found[1] >= wanted[1]);
@@ -13,7 +14,7 @@ if (enough) {
 
 async function runBundle() {
   const bundle = await import('./bundle.js');
-  await bundle.runBundle(`${import.meta.dirname}/../dist/cli/imager.cjs`, codeCache());
+  await bundle.runBundle(`${import.meta.dirname}/../${BUNDLE}`, codeCache());
 }
 
 async function runSources() {
@@ -31,7 +32,7 @@ function isBundleCurrent() {
   const { existsSync, readFileSync, statSync } = process.getBuiltinModule('node:fs');
   const root = `${import.meta.dirname}/..`;
   if (!existsSync(`${root}/src`)) return true;
-  if (!existsSync(`${root}/dist/imager.inputs`)) return false;
+  if (!existsSync(`${root}/dist/imager.inputs`) || !existsSync(`${root}/${BUNDLE}`)) return false;
   const inputs = readFileSync(`${root}/dist/imager.inputs`, 'utf8').split('\n');
   return inputs.every((line) => {
     const path = line.slice(line.indexOf(' ', line.indexOf(' ') + 1) + 1);

@@ -13,6 +13,9 @@ const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
 
 const require = createRequire(import.meta.url);
 
+/** What decides about the bundle besides the sources. */
+const MAKERS = ['package-lock.json', 'scripts/bundle.js', 'bin/bundle.js'];
+
 /** `node:assert`, `node:events` and `node:stream` are functions: called, constructed and extended as such. */
 const CALLABLE = `new Proxy(function () {}, {
   get: (_, name) => built_in()[name],
@@ -63,7 +66,7 @@ async function bundle(directory) {
   rmSync(list, { force: true });
   rmSync(outdir, { recursive: true, force: true });
   // Before they are read: what changes meanwhile must count as changed.
-  const stamps = new Map(['package-lock.json', ...sources()].map((path) => [path, stamp(path)]));
+  const stamps = new Map([...MAKERS, ...sources()].map((path) => [path, stamp(path)]));
   const { metafile, outputFiles } = await build({
     absWorkingDir: ROOT,
     entryPoints: { imager: 'src/cli/run.ts' },
@@ -73,6 +76,8 @@ async function bundle(directory) {
     // A script whose value is the wrapper that Node puts around such modules: bin/bundle.js compiles it.
     banner: { js: '(function (exports, require, module, __filename) {' },
     footer: { js: '})' },
+    // Such a script cannot import, but for an experiment of Node's that warns; what it requires late may be ES modules.
+    supported: { 'dynamic-import': false },
     define: { 'import.meta.url': '__filename' },
     platform: 'node',
     target: 'node24',
@@ -90,7 +95,7 @@ async function bundle(directory) {
     join(outdir, 'imager.cjs'),
     `// ${createHash('sha256').update(text).digest('hex').slice(0, 16)}\n${text}`,
   );
-  const inputs = ['package-lock.json', ...Object.keys(metafile.inputs).filter((path) => stamps.has(path))];
+  const inputs = [...MAKERS, ...Object.keys(metafile.inputs).filter((path) => stamps.has(path))];
   writeFileSync(`${list}.partial`, inputs.map((path) => `${stamps.get(path)} ${path}`).join('\n'));
   renameSync(`${list}.partial`, list);
 }

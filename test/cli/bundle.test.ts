@@ -40,7 +40,8 @@ describe('bin/imager.js', () => {
 
   async function started(...args: readonly string[]): Promise<string> {
     const env = { XDG_CACHE_HOME: join(root, 'cache') };
-    const { stdout } = await execute(process.execPath, [join(root, 'bin/imager.js'), ...args], { env });
+    const { stdout, stderr } = await execute(process.execPath, [join(root, 'bin/imager.js'), ...args], { env });
+    assert.equal(stderr, '');
     return stdout.trim();
   }
 
@@ -71,6 +72,9 @@ describe('bin/imager.js', () => {
 
   test('the sources, where nothing was bundled or bundling was cut short', async () => {
     await rm(join(root, 'dist/imager.inputs'));
+    assert.equal(await started(), 'sources');
+    await writeInputs();
+    await rm(join(root, 'dist/cli/imager.cjs'));
     assert.equal(await started(), 'sources');
   });
 

@@ -90,6 +90,14 @@ describe('the package', () => {
     assert.equal(plan.outputs[0].path, 'metal-arm64.iso');
   });
 
+  test('says nothing but its error where it loads the HTTP client', async (t) => {
+    if (missing !== undefined) return t.skip(missing);
+    const imager = join(directory, 'node_modules/.bin/imager');
+    await assert.rejects(node(imager, 'plan', 'iso', '--quiet', '--imager-image', '127.0.0.1:1/none:v1'), (error) =>
+      /^imager: 127\.0\.0\.1:1\/none: /.test((error as { stderr: string }).stderr),
+    );
+  });
+
   test('builds the bytes that the sources build', async (t) => {
     if (missing !== undefined) return t.skip(missing);
     await using workplace = await testWorkplace();
