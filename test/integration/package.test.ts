@@ -94,7 +94,7 @@ describe('the package', () => {
     if (missing !== undefined) return t.skip(missing);
     const imager = join(directory, 'node_modules/.bin/imager');
     await assert.rejects(node(imager, 'plan', 'iso', '--quiet', '--imager-image', '127.0.0.1:1/none:v1'), (error) =>
-      /^imager: 127\.0\.0\.1:1\/none: /.test((error as { stderr: string }).stderr),
+      /^imager: https: 127\.0\.0\.1:1: /.test((error as { stderr: string }).stderr),
     );
   });
 
