@@ -1,4 +1,5 @@
 /** `imager plan <profile>`: what would be built, and from what. */
+import { ImagerError } from '../errors.ts';
 import { formatPushTarget } from '../oci/registry/push-target.ts';
 import { type Plan, planBuild } from '../pipeline/plan.ts';
 import type { ImageVerification } from '../pipeline/verify-image.ts';
@@ -9,6 +10,7 @@ import type { Invocation, PlanView } from './command-line.ts';
 import { elideKernelArguments, elideProfile } from './elide.ts';
 import { checkInstallerOutput, type InstallerOutput, installerOutput, wantsImage } from './installer-output.ts';
 import type { Io } from './io.ts';
+import { checkLocked } from './locked.ts';
 import { formatBytes } from './progress.ts';
 
 type PlanInvocation = Extract<Invocation, { readonly command: 'plan' }>;
@@ -17,6 +19,8 @@ export async function runPlan(invocation: PlanInvocation, io: Io): Promise<numbe
   const { profile, flags, resolve, view } = invocation;
   const output = wantsImage(flags) ? installerOutput(flags) : undefined;
   const hasDigests = view === 'text' || view === 'json';
+  if (flags.switches.has('locked') && !(resolve && hasDigests))
+    throw new ImagerError('usage', 'flag --locked: want a plan with digests, as text or --json');
   const contacts = !resolve ? 'never' : hasDigests ? 'always' : 'for unknown profiles';
   const requests: BuildRequest[] = [];
   for (const each of profile === '-' ? [flags] : flagsByArchitecture(flags)) {
@@ -31,6 +35,7 @@ export async function runPlan(invocation: PlanInvocation, io: Io): Promise<numbe
   const plans: Plan[] = [];
   for (const { request, warnings } of requests) {
     const decided = await planBuild(await workplaceOf(flags, io), request, { resolve: resolve && hasDigests });
+    await checkLocked(profile, flags, decided, io);
     const plan = { ...decided, warnings: [...warnings, ...decided.warnings] };
     if (!hasDigests) for (const warning of plan.warnings) io.stderr.write(`warning: ${warning}\n`);
     plans.push(

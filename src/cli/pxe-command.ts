@@ -16,7 +16,7 @@ import { parseListenAddress, startPxeServer } from './pxe-server.ts';
 type PxeInvocation = Extract<Invocation, { readonly command: 'pxe' }>;
 
 /** What is said by the directory, or by the command. */
-const FOREIGN_FLAGS = ['output', 'output-kind', 'tar-to-stdout', 'push'];
+const FOREIGN_FLAGS = ['output', 'output-kind', 'compression', 'tar-to-stdout', 'push'];
 
 export async function runPxe(invocation: PxeInvocation, io: Io): Promise<number> {
   const { directory, profile, flags, serve, baseUrl } = invocation;

@@ -45,7 +45,9 @@ export interface ExtensionWishes {
  */
 export async function extendInitramfs(workplace: Workplace, base: Bytes, wishes: ExtensionWishes): Promise<Bytes> {
   const { profile, epoch, pinned, kernelVersion } = wishes;
-  const { extensions } = await fetchExtensions(workplace, profile, pinned);
+  const { extensions, warnings } = await fetchExtensions(workplace, profile, pinned);
+  // A plan that saw them has said it.
+  if (pinned.includes(undefined)) for (const one of warnings) workplace.onWarning?.(`system extension ${one}`);
   const all = [...extensions, ...embeddedConfig(profile)];
   const layout: Layout = {
     workplace,

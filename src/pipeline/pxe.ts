@@ -59,7 +59,7 @@ export async function planPxe(workplace: Workplace, request: PlanRequest, option
     parts,
     cmdline,
     script: formatIpxeScript({ boot: bootOf(parts), cmdline, ...options }),
-    inputs: inputs.filter(({ role }, index) => inputs.findIndex((other) => other.role === role) === index),
+    inputs: inputs.filter((input, index) => inputs.findIndex((other) => isSameInput(other, input)) === index),
     warnings: [...new Set(parts.flatMap(({ plan }) => plan.warnings))],
   };
 }
@@ -81,9 +81,14 @@ async function planPinned(workplace: Workplace, request: PlanRequest, known: rea
   // The command line hangs on what the overlay's program answers.
   if (request.profile.overlay !== null) return planBuild(workplace, request, { resolve: true });
   const plan = await planBuild(workplace, request, { resolve: false });
-  const pinned = plan.inputs.map((input) => known.find(({ role }) => role === input.role));
+  const pinned = plan.inputs.map((input) => known.find((other) => isSameInput(other, input)));
   if (!pinned.every((input) => input !== undefined)) return planBuild(workplace, request, { resolve: true });
   return { ...plan, inputs: pinned };
+}
+
+/** Extensions all have one role. */
+function isSameInput(a: PlannedInput, b: PlannedInput): boolean {
+  return a.role === b.role && a.reference === b.reference && a.path === b.path;
 }
 
 function partOf(parts: readonly PxePart[], kind: OutputKind): PxePart {

@@ -50,7 +50,14 @@ test('lock, build, move a name, refuse, update', async () => {
   const good = await imager(['iso', ...WISH, ...REACH, ...stored('build'), ...locked, '-o', space.path('good')]);
   assert.equal(good.code, 0, good.stderr);
 
+  const plan = ['plan', 'iso', ...WISH, ...REACH, ...locked];
+  assert.equal((await imager([...plan, ...stored('plan')])).code, 0);
+
   serve(moved);
+  const refusedPlan = await imager([...plan, ...stored('plan-2')]);
+  assert.equal(refusedPlan.code, 5);
+  assert.equal(refusedPlan.text, '');
+  for (const blind of ['--no-resolve', '--hosts', '--yaml']) assert.equal((await imager([...plan, blind])).code, 1);
   const refused = await imager(['iso', ...WISH, ...REACH, ...stored('build'), ...locked, '-o', space.path('refused')]);
   assert.equal(refused.code, 5);
   assert.match(refused.stderr, new RegExp(`imager-image ${REFERENCE}: ${digestOf(moved.manifest)}, locked sha256:`));

@@ -309,3 +309,16 @@ test('an embedded configuration is the last extension', async () => {
   const label = config.xattrs?.get('security.selinux');
   assert.equal(new TextDecoder().decode(label), 'system_u:object_r:system_state_t:s0');
 });
+
+test('what is odd about an extension is said once: by the plan, or by a build whose plan did not look', async () => {
+  await using workplace = await testWorkplace();
+  const request = await prepared(workplace, [extensionTree({ 'usr/localx': 'x' })]);
+  for (const resolve of [true, false]) {
+    const said: string[] = [];
+    const watched = { ...workplace, onWarning: (text: string) => said.push(text) };
+    const plan = await planBuild(watched, request, { resolve });
+    await build(watched, request, plan);
+    const all = [...plan.warnings, ...said].filter((text) => text.includes('/usr/localx: not below /usr/local'));
+    assert.equal(all.length, 1, all.join('\n'));
+  }
+});
