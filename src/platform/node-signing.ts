@@ -7,6 +7,7 @@ import {
   X509Certificate,
 } from 'node:crypto';
 import { invalid } from '../errors.ts';
+import { signingKey } from './node-signing-key.ts';
 import type { HashAlgorithm, RsaKey, Signing } from './types.ts';
 
 /** DigestInfo of PKCS #1 before the digest itself (RFC 8017, 9.2 note 1). */
@@ -17,6 +18,7 @@ const DIGEST_INFO: Readonly<Record<HashAlgorithm, string>> = {
 };
 
 export const nodeSigning: Signing = {
+  signingKey,
   rsaKey(pem, what) {
     let key: KeyObject;
     try {

@@ -1,0 +1,78 @@
+/** Reports as files: all of them or none. */
+import { ofMemory } from '../bytes/bytes.ts';
+import { writeToFile } from '../bytes/write.ts';
+import type { Files, SigningKey } from '../platform/types.ts';
+import { BUNDLE_SUFFIX, formatBlobBundle, formatEnvelope } from '../report/blob-bundle.ts';
+import { formatReport, type ReportContent, type WantedReport } from '../report/forms.ts';
+import { IN_TOTO_TYPE } from '../report/provenance.ts';
+
+export interface WriteReportsOptions {
+  /** Signs every report; attestations cannot do without. */
+  readonly key?: SigningKey;
+  readonly sync?: boolean;
+  readonly signal?: AbortSignal;
+  /** Distinguishes temporary names of writers at work at once. */
+  readonly temporarySuffix?: string;
+}
+
+/** What lies where a report and its signature go, which a build that fails must not leave to be taken for its own. */
+export function reportPaths(wanted: readonly WantedReport[], isSigned: boolean): string[] {
+  return wanted.flatMap(({ path }) => (isSigned ? [path, `${path}${BUNDLE_SUFFIX}`] : [path]));
+}
+
+/**
+ * Writes each report, and its signature beside it when there is a key, and returns their paths. Directories are made where they are not there. When one fails none is left, those
+ * of earlier builds neither: they would speak of something else. Throws `io`, `canceled`, `RangeError` for an attestation without a key.
+ */
+export async function writeReports(
+  files: Files,
+  wanted: readonly WantedReport[],
+  contentOf: (report: WantedReport) => ReportContent,
+  options: WriteReportsOptions = {},
+): Promise<string[]> {
+  const { key, temporarySuffix = 'partial', sync, signal } = options;
+  const texts: { readonly path: string; readonly data: Uint8Array }[] = [];
+  for (const report of wanted) texts.push(...(await filesOf(report, contentOf(report), key)));
+  const staged = (path: string): string => `${path}.${temporarySuffix}`;
+  try {
+    for (const { path, data } of texts) {
+      await files.makeDirectory(directoryOf(path));
+      const rest = { ...(sync === undefined ? {} : { sync }), ...(signal === undefined ? {} : { signal }) };
+      await writeToFile(files, staged(path), ofMemory(data), rest);
+    }
+    for (const { path } of texts) await files.rename(staged(path), path);
+  } catch (error) {
+    for (const { path } of texts) await Promise.all([files.remove(staged(path)), files.remove(path)]);
+    throw error;
+  }
+  return texts.map(({ path }) => path);
+}
+
+async function filesOf(
+  { form, path }: WantedReport,
+  content: ReportContent,
+  key: SigningKey | undefined,
+): Promise<{ readonly path: string; readonly data: Uint8Array }[]> {
+  const data = new TextEncoder().encode(await textOf(form, content, key));
+  if (key === undefined) return [{ path, data }];
+  const bundle = new TextEncoder().encode(await formatBlobBundle(data, key));
+  return [
+    { path, data },
+    { path: `${path}${BUNDLE_SUFFIX}`, data: bundle },
+  ];
+}
+
+async function textOf(
+  form: WantedReport['form'],
+  content: ReportContent,
+  key: SigningKey | undefined,
+): Promise<string> {
+  const text = formatReport(form, content);
+  if (form !== 'attestation') return text;
+  if (key === undefined) throw new RangeError('an attestation is signed: want a key');
+  return formatEnvelope(new TextEncoder().encode(text.trimEnd()), IN_TOTO_TYPE, key);
+}
+
+function directoryOf(path: string): string {
+  return path.replace(/[^/]*$/, '').replace(/(?<=.)\/+$/, '') || '.';
+}
