@@ -106,7 +106,7 @@ async function readKey({ text }: FlagValues, { platform }: Io): Promise<SigningK
   const pem = new TextDecoder().decode(await platform.files.read(path, KEY_LIMIT));
   const passphrase = platform.environment[PASSPHRASE_VARIABLE];
   try {
-    return platform.signing.signingKey(pem, path, passphrase);
+    return await platform.signing.signingKey(pem, path, passphrase);
   } catch (error) {
     if (!(error instanceof ImagerError) || !/passphrase/.test(error.message)) throw error;
     throw new ImagerError(error.code, error.message, { cause: error, hint: `it is read from ${PASSPHRASE_VARIABLE}` });

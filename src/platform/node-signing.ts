@@ -7,7 +7,6 @@ import {
   X509Certificate,
 } from 'node:crypto';
 import { invalid } from '../errors.ts';
-import { signingKey } from './node-signing-key.ts';
 import type { HashAlgorithm, RsaKey, Signing } from './types.ts';
 
 /** DigestInfo of PKCS #1 before the digest itself (RFC 8017, 9.2 note 1). */
@@ -18,7 +17,9 @@ const DIGEST_INFO: Readonly<Record<HashAlgorithm, string>> = {
 };
 
 export const nodeSigning: Signing = {
-  signingKey,
+  // With a library for cosign's own format, which only this needs.
+  signingKey: async (pem, what, passphrase) =>
+    (await import('./node-signing-key.ts')).signingKey(pem, what, passphrase),
   rsaKey(pem, what) {
     let key: KeyObject;
     try {

@@ -200,7 +200,7 @@ export interface SigningKey {
 /** Keys and certificates in PEM. All throw `invalid-input` naming `what`. */
 export interface Signing {
   /** ECDSA P-256 or RSA; of other kinds `unsupported`. `passphrase` for one that is encrypted. */
-  signingKey(pem: string, what: string, passphrase?: string): SigningKey;
+  signingKey(pem: string, what: string, passphrase?: string): Promise<SigningKey>;
   rsaKey(pem: string, what: string): RsaKey;
   /** Whole, and its SubjectPublicKeyInfo, in DER. */
   certificate(pem: string, what: string): { readonly der: Uint8Array; readonly publicKey: Uint8Array };

@@ -93,12 +93,26 @@ export function parseSpdx(text: string, what: string): SpdxDocument {
     throw invalid(`${what}: no JSON`, { cause });
   }
   const document = readObject(value, DOCUMENT_FIELDS, what) as unknown as SpdxDocument;
-  const { packages = [], files = [] } = document;
-  for (const { SPDXID } of [document, ...packages, ...files]) {
-    if (!IDENTIFIER.test(SPDXID))
-      throw invalid(`${what}: SPDXID ${shown(SPDXID)}: want SPDXRef- and letters, digits, . or -`);
+  const seen = new Map<string, string>([[document.SPDXID, '']]);
+  const { packages, files } = document;
+  return {
+    ...document,
+    ...(packages === undefined ? {} : { packages: packages.filter((one) => isNew(one, seen, what)) }),
+    ...(files === undefined ? {} : { files: files.filter((one) => isNew(one, seen, what)) }),
+  };
+}
+
+/** False for the same thing once more. Throws `invalid-input` for another one of that name. */
+function isNew(element: SpdxElement, seen: Map<string, string>, what: string): boolean {
+  const { SPDXID } = element;
+  if (!IDENTIFIER.test(SPDXID)) {
+    throw invalid(`${what}: SPDXID ${shown(SPDXID)}: want SPDXRef- and letters, digits, . or -`);
   }
-  return document;
+  const text = JSON.stringify(element);
+  const before = seen.get(SPDXID);
+  if (before !== undefined && before !== text) throw invalid(`${what}: SPDXID ${shown(SPDXID)}: two things have it`);
+  seen.set(SPDXID, text);
+  return before === undefined;
 }
 
 function readObject(value: unknown, fields: SpdxFields, where: string): Record<string, unknown> {
