@@ -28,7 +28,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   boot: ['bytes', 'tree', 'formats', 'meta', 'profiles', 'machineconfig'],
   iso: ['bytes', 'tree', 'formats', 'meta', 'profiles', 'oci', 'boot'],
   pxe: ['profiles'],
-  report: ['bytes', 'meta', 'profiles'],
+  report: ['bytes', 'machineconfig', 'meta', 'profiles'],
   installer: ['bytes', 'tree', 'formats', 'profiles', 'oci', 'boot'],
   disk: ['bytes', 'tree', 'formats', 'meta', 'profiles', 'boot'],
   pipeline: [

@@ -3,6 +3,7 @@ import { toHex } from '../bytes/field.ts';
 import type { Platform } from '../platform/types.ts';
 import type { ReportedAlgorithm, ReportedDigests } from '../report/build-report.ts';
 
+/** Digests on their way. */
 export interface OutputDigests {
   /** Given to writers as the option of this name: all bytes in order. */
   readonly observe: (chunk: Uint8Array) => void;

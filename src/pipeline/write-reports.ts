@@ -6,6 +6,7 @@ import { BUNDLE_SUFFIX, formatBlobBundle, formatEnvelope } from '../report/blob-
 import { formatReport, type ReportContent, type WantedReport } from '../report/forms.ts';
 import { IN_TOTO_TYPE } from '../report/provenance.ts';
 
+/** How reports are written. */
 export interface WriteReportsOptions {
   /** Signs every report; attestations cannot do without. */
   readonly key?: SigningKey;
@@ -23,6 +24,16 @@ export function reportPaths(wanted: readonly WantedReport[], isSigned: boolean):
 /**
  * Writes each report, and its signature beside it when there is a key, and returns their paths. Directories are made where they are not there. When one fails none is left, those
  * of earlier builds neither: they would speak of something else. Throws `io`, `canceled`, `RangeError` for an attestation without a key.
+ *
+ * @example
+ * const sboms = await collectSboms(workplace, request, plan);
+ * const { observe, digests } = watchDigests(platform, ['sha256']);
+ * const { name, mediaType, bytes } = artifact;
+ * const path = await writeArtifact(platform, artifact, '_out', { observe });
+ * const outputs = [{ name, path, mediaType, size: bytes.size, digests: digests() }];
+ * const report = { tool: { name: 'my-builder', version: '1' }, builder: 'https://ci.example', builds: [describeBuild(plan)], outputs };
+ * const content = { report, sboms, nameOf: (output) => output.name };
+ * await writeReports(platform.files, [parseWantedReport('_out/iso.spdx.json')], () => content);
  */
 export async function writeReports(
   files: Files,

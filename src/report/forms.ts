@@ -19,6 +19,7 @@ export const REPORT_FORMS = [
   'sha256sums',
   'sha512sums',
 ] as const;
+/** What a report is written as. */
 export type ReportForm = (typeof REPORT_FORMS)[number];
 
 /** A report somebody asked for. */

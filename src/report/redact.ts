@@ -1,14 +1,15 @@
 /** What must not get into a report that many people read: credentials in kernel arguments, URLs and names that say they hold one. */
+import { shown } from '../machineconfig/kernel-arguments.ts';
 import type { Profile } from '../profiles/profile.ts';
 import { digestOfText, type JsonValue } from './json.ts';
 
 /** In place of what was there; never a digest: passwords are short enough to be guessed by one. */
 const REDACTED = '***';
 
-const SECRET_NAME = /secret|token|passw|passphrase|credential|api-?_?key|psk|private/i;
+const SECRET_NAME = /secret|token|passw|passphrase|credential|api-?_?key|psk|private|(?:^|[._-])key$/i;
 
 /** Whole documents in one argument: META values and machine configurations. They are long, so their digests tell nothing but whether they are the same. */
-const DOCUMENT_ARGUMENTS: readonly string[] = ['talos.config.inline', 'talos.config.early', 'INSTALLER_META_BASE64'];
+const DOCUMENTS: readonly string[] = ['talos.config.inline', 'talos.config.early', 'INSTALLER_META_BASE64'];
 
 /** The command line, argument by argument; white space stays as it is. */
 export function redactArguments(text: string): string {
@@ -18,10 +19,25 @@ export function redactArguments(text: string): string {
 function redactArgument(argument: string): string {
   const [, name, value] = /^(-?[^=]+)=(.*)$/s.exec(argument) ?? [];
   if (name === undefined || value === undefined) return redactUrls(argument);
-  if (name.replace(/^-/, '') === 'talos.environment') return `${name}=${redactArgument(value)}`;
-  if (DOCUMENT_ARGUMENTS.includes(name.replace(/^-/, ''))) return `${name}=${digestOfText(value)}`;
-  if (SECRET_NAME.test(name)) return `${name}=${REDACTED}`;
-  return `${name}=${redactUrls(value)}`;
+  const key = name.replace(/^-/, '');
+  return `${name}=${key === 'talos.environment' ? redactVariable(value) : redactValue(key, value)}`;
+}
+
+/** Of environment variables only those are shown whose meaning is known. */
+function redactVariable(variable: string): string {
+  const [, name, value] = /^(\w+)=(.*)$/s.exec(variable) ?? [];
+  if (name === undefined || value === undefined) return REDACTED;
+  if (DOCUMENTS.includes(name)) return `${name}=${digestOfText(value)}`;
+  return `${name}=${/^(?:https?|no)_proxy$/i.test(name) ? redactUrls(value) : REDACTED}`;
+}
+
+function redactValue(key: string, value: string): string {
+  if (value === '') return '';
+  if (DOCUMENTS.includes(key)) return digestOfText(value);
+  if (SECRET_NAME.test(key)) return REDACTED;
+  // The path of a configuration may be all that keeps it secret; where it comes from is worth knowing.
+  if (shown(key, value) === key) return /^[a-z][a-z0-9+.-]{0,30}:\/\//i.test(value) ? redactUrl(value, true) : REDACTED;
+  return redactUrls(value);
 }
 
 /**
@@ -29,13 +45,17 @@ function redactArgument(argument: string): string {
  * (`?uuid=${uuid}`) stays.
  */
 export function redactUrls(text: string): string {
-  return text.replace(/[a-z][a-z0-9+.-]*:\/\/[^\s"'<>]*/gi, (url) => {
-    const [, head = '', query, fragment = ''] = /^([^?#]*)(?:\?([^#]*))?(#.*)?$/s.exec(url) ?? [];
-    const [, scheme = '', authority = '', path = ''] = /^([^/]*:\/\/)([^/]*)(.*)$/s.exec(head) ?? [];
-    const host = authority.slice(authority.lastIndexOf('@') + 1);
-    const shown = `${scheme}${host === authority ? '' : `${REDACTED}@`}${host}${path}`;
-    return `${shown}${query === undefined ? '' : `?${redactQuery(query)}`}${fragment === '' ? '' : `#${REDACTED}`}`;
-  });
+  return text.replace(/[a-z][a-z0-9+.-]{0,30}:\/\/[^\s"'<>]*/gi, (url) => redactUrl(url, false));
+}
+
+function redactUrl(url: string, hidesPath: boolean): string {
+  const [, head = '', query, fragment = ''] = /^([^?#]*)(?:\?([^#]*))?(#.*)?$/s.exec(url) ?? [];
+  const [, scheme = '', authority = '', path = ''] = /^([^/]*:\/\/)([^/]*)(.*)$/s.exec(head) ?? [];
+  const host = authority.slice(authority.lastIndexOf('@') + 1);
+  const user = host === authority ? '' : `${REDACTED}@`;
+  const place = hidesPath && path.length > 1 ? `/${REDACTED}` : path;
+  const asked = query === undefined ? '' : `?${redactQuery(query)}`;
+  return `${scheme}${user}${host}${place}${asked}${fragment === '' ? '' : `#${REDACTED}`}`;
 }
 
 function redactQuery(query: string): string {

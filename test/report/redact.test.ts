@@ -7,8 +7,8 @@ describe('kernel arguments', () => {
   const cases: readonly (readonly [string, string | RegExp])[] = [
     ['console=ttyS0  panic=5', 'console=ttyS0  panic=5'],
     // biome-ignore lint/suspicious/noTemplateCurlyInString: as Talos has it
-    ['talos.config=https://host/c?uuid=${uuid}&m=${mac}', 'talos.config=https://host/c?uuid=${uuid}&m=${mac}'],
-    ['talos.config=https://me:secret@host:8443/c?sig=abc&x=', 'talos.config=https://***@host:8443/c?sig=***&x='],
+    ['talos.config=https://host/c?uuid=${uuid}&m=${mac}', 'talos.config=https://host/***?uuid=${uuid}&m=${mac}'],
+    ['talos.config=https://me:secret@host:8443/c?sig=abc&x=', 'talos.config=https://***@host:8443/***?sig=***&x='],
     ['talos.config=https://a@b@host/', 'talos.config=https://***@host/'],
     ['siderolink.api=grpc://h:8081?jointoken=abc', 'siderolink.api=grpc://h:8081?jointoken=***'],
     ['siderolink.api=grpc://h:8081?abc#frag', 'siderolink.api=grpc://h:8081?***#***'],
@@ -19,7 +19,13 @@ describe('kernel arguments', () => {
       /^talos\.environment=INSTALLER_META_BASE64=sha256:[0-9a-f]{64}$/,
     ],
     ['talos.config.inline=H4sI', /^talos\.config\.inline=sha256:[0-9a-f]{64}$/],
+    ['talos.environment=GREETING=hello', 'talos.environment=GREETING=***'],
+    ['talos.environment=broken', 'talos.environment=***'],
+    ['talos.config=metal-iso', 'talos.config=***'],
+    ['talos.config=', 'talos.config='],
     ['root_password=x', 'root_password=***'],
+    ['some.key=x', 'some.key=***'],
+    ['mirror=https://h/path?x=1', 'mirror=https://h/path?x=***'],
     ['-console', '-console'],
   ];
   for (const [text, want] of cases) {
