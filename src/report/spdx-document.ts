@@ -69,7 +69,6 @@ export interface SpdxExternalDocument {
 export interface SpdxDocument {
   readonly SPDXID: string;
   readonly name: string;
-  readonly documentNamespace: string;
   readonly documentDescribes?: readonly string[];
   readonly packages?: readonly SpdxPackage[];
   readonly files?: readonly SpdxFile[];
@@ -97,9 +96,14 @@ export function parseSpdx(text: string, what: string): SpdxDocument {
   const { packages, files } = document;
   return {
     ...document,
-    ...(packages === undefined ? {} : { packages: packages.filter((one) => isNew(one, seen, what)) }),
+    ...(packages === undefined ? {} : { packages: packages.filter((one) => isNew(one, seen, what)).map(located) }),
     ...(files === undefined ? {} : { files: files.filter((one) => isNew(one, seen, what)) }),
   };
+}
+
+/** Some writers leave away what 2.3 demands. */
+function located(one: SpdxPackage): SpdxPackage {
+  return { ...one, downloadLocation: one.downloadLocation ?? 'NOASSERTION' };
 }
 
 /** False for the same thing once more. Throws `invalid-input` for another one of that name. */

@@ -43,7 +43,7 @@ export const PACKAGE_FIELDS: SpdxFields = {
   packageFileName: TEXT,
   supplier: TEXT,
   originator: TEXT,
-  downloadLocation: NEEDED,
+  downloadLocation: TEXT,
   filesAnalyzed: { kind: 'flag' },
   packageVerificationCode: {
     kind: 'object',
@@ -129,7 +129,6 @@ export const DOCUMENT_FIELDS: SpdxFields = {
   spdxVersion: { kind: 'choice', of: ['SPDX-2.2', 'SPDX-2.3'], required: true },
   SPDXID: NEEDED,
   name: NEEDED,
-  documentNamespace: NEEDED,
   documentDescribes: TEXTS,
   packages: { kind: 'objects', fields: PACKAGE_FIELDS },
   files: { kind: 'objects', fields: FILE_FIELDS },

@@ -29,7 +29,7 @@ export interface SpdxPart {
   readonly relationships: readonly SpdxRelationship[];
   readonly licenses: readonly SpdxLicense[];
   readonly externalDocuments: readonly SpdxExternalDocument[];
-  /** Identifiers of what the document is about; of all its packages, where it does not say. */
+  /** Identifiers of the packages the document is about; of all, where it does not say. */
   readonly described: readonly string[];
 }
 
@@ -42,7 +42,8 @@ export function partOfDocument(document: SpdxDocument, prefix: string): SpdxPart
   const isAbout = ({ spdxElementId, relationshipType }: SpdxRelationship): boolean =>
     spdxElementId === document.SPDXID && relationshipType === 'DESCRIBES';
   const about = [...documentDescribes, ...relationships.filter(isAbout).map((one) => one.relatedSpdxElement)];
-  const described = [...new Set(about.filter((id) => known.has(id)))];
+  // Of an input whose files nobody looked at no single file is a part (clause 7.8).
+  const described = packages.map(({ SPDXID }) => SPDXID).filter((id) => about.includes(id));
   const isKnown = (id: string): boolean => known.has(id) || /^(?:DocumentRef-|NONE$|NOASSERTION$)/.test(id);
   return {
     packages: packages.map((one) => ({ ...one, ...names.licensesOf(one), SPDXID: names.element(one.SPDXID) })),

@@ -2,13 +2,14 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { ImagerError } from '../../src/errors.ts';
+import { formatCycloneDx } from '../../src/report/cyclonedx.ts';
 import { formatSpdx } from '../../src/report/spdx.ts';
 import { parseSpdx } from '../../src/report/spdx-document.ts';
 import { partOfDocument } from '../../src/report/spdx-merge.ts';
 import { REPORT, SBOMS } from '../support/build-report.ts';
-import { spdxObjections } from '../support/report-judges.ts';
+import { cycloneDxObjections, spdxObjections } from '../support/report-judges.ts';
 import { spdxDocument } from '../support/spdx-documents.ts';
-import { FUZZ_RUNS } from '../support/vectors.ts';
+import { FUZZ_RUNS, vectorFile } from '../support/vectors.ts';
 
 describe('refused', () => {
   const broken = (change: (document: Record<string, unknown>) => void): string => {
@@ -69,6 +70,21 @@ test('what is not known is left out, what is written otherwise is made right', (
     ['SECURITY', 'PACKAGE-MANAGER'],
   );
   assert.equal('annotations' in parsed.packages![0]!, false);
+});
+
+test("the specification's own example is merged into valid documents", async () => {
+  const text = vectorFile('report/SPDXJSONExample-v2.2.spdx.json').toString();
+  const sboms = [{ ...SBOMS[0]!, document: parseSpdx(text, 'example') }, SBOMS[1]!];
+  const spdx = formatSpdx(REPORT, sboms);
+  assert.deepEqual(spdxObjections(spdx), []);
+  assert.match(spdx, /"externalDocumentId": "DocumentRef-1-talos-amd64-spdx-tool-1\.2"/);
+  assert.deepEqual(await cycloneDxObjections(formatCycloneDx(REPORT, sboms)), []);
+});
+
+test('a package that does not say where it is from', () => {
+  const document = JSON.parse(spdxDocument()) as { packages: { downloadLocation?: string }[] };
+  delete document.packages[0]!.downloadLocation;
+  assert.equal(parseSpdx(JSON.stringify(document), 'x').packages![0]!.downloadLocation, 'NOASSERTION');
 });
 
 test('the same thing twice is there once', () => {
