@@ -1,6 +1,4 @@
 /** Reports as files: all of them or none. */
-import { ofMemory } from '../bytes/bytes.ts';
-import { writeToFile } from '../bytes/write.ts';
 import type { Files, SigningKey } from '../platform/types.ts';
 import { BUNDLE_SUFFIX, formatBlobBundle, formatEnvelope } from '../report/blob-bundle.ts';
 import { formatReport, type ReportContent, type WantedReport } from '../report/forms.ts';
@@ -41,22 +39,41 @@ export async function writeReports(
   contentOf: (report: WantedReport) => ReportContent,
   options: WriteReportsOptions = {},
 ): Promise<string[]> {
-  const { key, temporarySuffix = 'partial', sync, signal } = options;
+  const { key, temporarySuffix = 'partial', sync = false, signal } = options;
   const texts: { readonly path: string; readonly data: Uint8Array }[] = [];
   for (const report of wanted) texts.push(...(await filesOf(report, contentOf(report), key)));
   const staged = (path: string): string => `${path}.${temporarySuffix}`;
   try {
     for (const { path, data } of texts) {
+      signal?.throwIfAborted();
       await files.makeDirectory(directoryOf(path));
-      const rest = { ...(sync === undefined ? {} : { sync }), ...(signal === undefined ? {} : { signal }) };
-      await writeToFile(files, staged(path), ofMemory(data), rest);
+      await writeNew(files, staged(path), data, sync);
     }
     for (const { path } of texts) await files.rename(staged(path), path);
   } catch (error) {
-    for (const { path } of texts) await Promise.all([files.remove(staged(path)), files.remove(path)]);
+    for (const { path } of texts) for (const one of [staged(path), path]) await removeFile(files, one);
     throw error;
   }
+  if (sync) for (const { path } of texts) await files.syncDirectory(directoryOf(path));
   return texts.map(({ path }) => path);
+}
+
+/** A directory in the place of a report is somebody's own. */
+async function removeFile(files: Files, path: string): Promise<void> {
+  const info = await files.info(path, { noFollow: true }).catch(() => undefined);
+  if (info !== undefined && info.kind !== 'directory') await files.remove(path);
+}
+
+/** What a killed process left of that name goes first. */
+async function writeNew(files: Files, path: string, data: Uint8Array, sync: boolean): Promise<void> {
+  await files.remove(path);
+  const file = await files.create(path);
+  try {
+    await file.write(0, data);
+    if (sync) await file.sync();
+  } finally {
+    await file.close();
+  }
 }
 
 async function filesOf(

@@ -402,6 +402,14 @@ describe('what goes wrong', () => {
     assert.deepEqual(await readdir(space.path('half')), ['metal-arm64.iso']);
   });
 
+  test('a directory in the place of a report stays', async () => {
+    await mkdir(space.path('own/b.json'), { recursive: true });
+    await writeFile(space.path('own/b.json/mine'), '');
+    await fails([...iso('own'), ...reports('own/a.json', 'own/b.json')], 6, /own\/b\.json/);
+    assert.deepEqual(await readdir(space.path('own')), ['b.json', 'metal-arm64.iso']);
+    assert.deepEqual(await readdir(space.path('own/b.json')), ['mine']);
+  });
+
   test('an initramfs without an SBOM is told', async () => {
     registry.serve('team/plain', VERSION, await assetImage(assetFiles()));
     const args = [...iso('plain'), '--imager-image', `registry.example/team/plain:${VERSION}`];
