@@ -72,6 +72,7 @@ Examples:
   imager iso -o - > talos.iso                    stream it
   imager - < profile.yaml                        a whole profile document
   imager iso --imager-image oci:./assets --offline
+  imager iso --report _out/iso.intoto.json --report _out/iso.spdx.json --report _out/SHA256SUMS
   source <(imager completion bash)
 
 Exit status: 0 done, 1 usage, 2 invalid input, 3 unsupported, 5 registry or verification, 6 files, 7 image assembly.`;

@@ -1,6 +1,7 @@
 /** From what was planned to the artefact: one row per output kind. */
 import { readKernelVersion } from '../boot/kernel.ts';
 import { type Bytes, ofText } from '../bytes/bytes.ts';
+import type { Digest } from '../bytes/units.ts';
 import { ImagerError, invalid } from '../errors.ts';
 import { outputFileName } from '../profiles/output-name.ts';
 import type { OutputKind } from '../profiles/profile.ts';
@@ -83,8 +84,14 @@ function rowFor(kind: OutputKind, { unsupported: [reason] }: Plan): KindRow {
   return row;
 }
 
-function pinnedBy({ inputs }: Plan): PinnedInputs {
+/** Digests that `plan` decided on; of extensions, which are several, that of the last. */
+export function pinnedBy({ inputs }: Plan): PinnedInputs {
   return new Map(inputs.flatMap(({ role, digest }) => (digest === null ? [] : [[role, digest]])));
+}
+
+/** In the order of the profile. */
+export function pinnedExtensions(inputs: Plan['inputs']): (Digest | undefined)[] {
+  return inputs.filter(({ role }) => role === 'system-extension').map(({ digest }) => digest ?? undefined);
 }
 
 /** With the initramfs that has the profile's extensions in it. */
@@ -96,7 +103,7 @@ async function withExtensions(
 ): Promise<Assets> {
   if (!hasExtensions(profile)) return assets;
   const { extendInitramfs } = await import('./extended-initramfs.ts');
-  const pinned = inputs.filter(({ role }) => role === 'system-extension').map(({ digest }) => digest ?? undefined);
+  const pinned = pinnedExtensions(inputs);
   // An initramfs alone is built without looking at kernels.
   const kernelVersion =
     profile.output.kind === 'initramfs' ? undefined : await readKernelVersion(assets.file('kernel'));

@@ -7,7 +7,7 @@ import { type Bytes, concat } from '../bytes/bytes.ts';
 import { toHex } from '../bytes/field.ts';
 import type { Digest } from '../bytes/units.ts';
 import { ImagerError, withContext } from '../errors.ts';
-import { type BaseModules, copyRootfs, readBaseModules } from '../extensions/base-rootfs.ts';
+import { type BaseModules, readBaseModules } from '../extensions/base-rootfs.ts';
 import { checkKernel } from '../extensions/check.ts';
 import { takeMicrocode } from '../extensions/cpu-microcode.ts';
 import { embeddedConfigEntries, embeddedConfigMetadata } from '../extensions/embedded-config.ts';
@@ -21,8 +21,8 @@ import { type SquashfsOptions, squashfsMaker, squashfsOf, writeSquashfs } from '
 import type { Store } from '../oci/store/store.ts';
 import type { FinalProfile } from '../profiles/resolve.ts';
 import { subtree, type Tree, treeOf } from '../tree/tree.ts';
+import { keptRootfs } from './base-rootfs.ts';
 import { compressContent } from './compress-content.ts';
-import { contentKey } from './content-key.ts';
 import { type FetchedExtension, fetchExtensions } from './extension-images.ts';
 import { openWorkplaceStore, type Workplace } from './workplace.ts';
 
@@ -195,18 +195,9 @@ interface ModulesOfBase {
 }
 
 async function modulesOfBase({ workplace, store, modulesPath }: Layout, base: Bytes): Promise<ModulesOfBase> {
-  const { compression } = workplace.platform;
-  const { source, range } = await contentKey(workplace, base);
-  const parameters = { revision: REVISION, ...range };
-  const options = workplace.signal === undefined ? {} : { signal: workplace.signal };
   try {
-    const rootfs = await store.derived(
-      { source, kind: 'rootfs', parameters },
-      (sink) => copyRootfs(base, compression, sink),
-      options,
-    );
-    const modules = await readBaseModules(rootfs, modulesPath, compression);
-    return { source: digestOf([source, JSON.stringify(parameters)]), modules };
+    const { source, image } = await keptRootfs(workplace, store, base);
+    return { source, modules: await readBaseModules(image, modulesPath, workplace.platform.compression) };
   } catch (error) {
     if (!(error instanceof ImagerError) || error.code !== 'invalid-input') throw error;
     throw new ImagerError('dependency', `kernel modules: ${error.message}`, { cause: error });

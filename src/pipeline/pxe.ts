@@ -4,9 +4,9 @@ import { toHex } from '../bytes/field.ts';
 import { chunks } from '../bytes/read.ts';
 import type { OutputKind } from '../profiles/profile.ts';
 import { type FinalProfile, finaliseProfile } from '../profiles/resolve.ts';
-import { formatChecksums } from '../pxe/checksums.ts';
 import { CHECKSUM_FILES, pxeKinds } from '../pxe/directory.ts';
 import { formatIpxeScript, IPXE_SCRIPT_NAME, type IpxeBoot } from '../pxe/ipxe-script.ts';
+import { formatChecksums } from '../report/checksums.ts';
 import type { Artifact } from './artifact.ts';
 import { build } from './build.ts';
 import { type Plan, type PlannedInput, type PlanRequest, planBuild } from './plan.ts';
@@ -39,6 +39,12 @@ export interface PxeOptions {
 export interface PxeFile extends Artifact {
   /** Of its content, lower-case hexadecimal. */
   readonly sha256: string;
+  readonly sha512: string;
+}
+
+/** Of the files that `buildPxe` gives, in their order. */
+export function pxeNames({ parts }: PxePlan): string[] {
+  return [...parts.map(({ plan }) => plan.outputs[0]!.path), IPXE_SCRIPT_NAME, ...Object.keys(CHECKSUM_FILES)];
 }
 
 /**
@@ -123,7 +129,7 @@ export async function buildPxe(workplace: Workplace, { parts, script }: PxePlan)
     const artifact = textFile(name, formatChecksums(lines));
     summed.push({ artifact, sums: await sumsOf(workplace, artifact) });
   }
-  return summed.map(({ artifact, sums }) => ({ ...artifact, sha256: sums.sha256 }));
+  return summed.map(({ artifact, sums }) => ({ ...artifact, ...sums }));
 }
 
 function textFile(name: string, text: string): Artifact {

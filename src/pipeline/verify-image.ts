@@ -2,7 +2,7 @@
 import type { Digest } from '../bytes/units.ts';
 import { ImagerError } from '../errors.ts';
 import type { ImageSource } from '../oci/image-source.ts';
-import type { Reference } from '../oci/reference.ts';
+import { formatReference, type Reference } from '../oci/reference.ts';
 import { keepSignatures, keptSignatures } from '../oci/store/signatures.ts';
 import type { SignaturePolicy } from '../trust/policy.ts';
 import { nameForRules, rulingFor, type TrustRule } from '../trust/rules.ts';
@@ -23,6 +23,8 @@ export interface TrustSettings {
 export interface ImageVerification {
   /** `registry/repository`. */
   readonly image: string;
+  /** As `formatReference` writes what it was asked by. */
+  readonly reference: string;
   /** Of what the name led to: an index or a manifest. */
   readonly digest: Digest;
   /** The rule that decided. */
@@ -59,7 +61,7 @@ export async function verifyUse(
   const { trust = { rules: [], otherwise: [] }, onVerification = () => undefined } = workplace;
   const image = nameForRules(reference);
   const ruling = rulingFor(image, trust.rules, trust.otherwise);
-  const common = { image, digest, rule: ruling.because };
+  const common = { image, reference: formatReference(reference), digest, rule: ruling.because };
   switch (ruling.demand.kind) {
     case 'unknown':
       throw unknownSigner(image);
@@ -138,7 +140,9 @@ async function trustedRoot({ platform }: Workplace, { trustedRoot: path }: Trust
   return (await import('../trust/public-good.ts')).publicGoodRoot();
 }
 
-function verificationOf(report: VerificationReport): Omit<ImageVerification, 'image' | 'digest' | 'rule'> {
+function verificationOf(
+  report: VerificationReport,
+): Omit<ImageVerification, 'image' | 'reference' | 'digest' | 'rule'> {
   const good = report.signatures.find(({ accepted }) => accepted);
   return {
     status: 'verified',
