@@ -1,5 +1,6 @@
 /** `imager mirror`, `imager mirror verify` and `imager images`: their arguments and flags. */
 import { type Command, Option } from 'commander';
+import { addRootOptions } from './root-flags.ts';
 import { addTransportOptions, type TransportFlags } from './transport-flags.ts';
 
 /** Which images; absent where nothing was given. */
@@ -24,6 +25,8 @@ export interface MirrorFlags extends TransportFlags, ImageListFlags {
   readonly progress?: string;
   readonly policy?: string;
   readonly trustedRoot?: string;
+  readonly tufUrl?: string;
+  readonly tufRoot?: string;
   readonly verifyKey?: string;
   readonly verifyIdentity?: string;
   readonly verifyIdentityRegexp?: string;
@@ -53,7 +56,7 @@ export function addMirror(
     .option('--config <DIR>', 'write the mirror configuration there (default with oci:DIR: DIR/mirror)')
     .option('--trusted-root <FILE>', 'sigstore trusted root that goes with it (default: that of the public instance)')
     .option('--store <DIR>', 'where blobs on their way are kept (default: $XDG_CACHE_HOME/bootwright)');
-  withOutputOptions(mirror)
+  withOutputOptions(addRootOptions(mirror))
     .addHelpText('after', EXAMPLES)
     .action((target: string | undefined, _options: unknown, command: Command) => {
       found('mirror', { ...command.optsWithGlobals<Omit<MirrorFlags, 'target'>>(), target: target ?? '' });

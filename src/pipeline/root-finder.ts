@@ -1,0 +1,55 @@
+/** What is asked for a trusted root, and what is answered. The work is in `trusted-root.ts`, loaded when somebody asks: most builds need none. */
+import type { Platform } from '../platform/types.ts';
+import type { TrustedRoot } from '../trust/trusted-root.ts';
+import { PUBLIC_GOOD_URL } from '../trust/tuf-url.ts';
+
+/** Where trusted roots are published. */
+export interface TufRepository {
+  /** As `parseTufUrl` has it. */
+  readonly url: string;
+  /** The `root.json` it is followed from; that of the public instance, for a copy of its repository, unless given. */
+  readonly initialRoot?: Uint8Array;
+}
+
+export interface RootWishes {
+  readonly platform: Platform;
+  /** Directory of the store. */
+  readonly store: string;
+  /** Contact nothing. */
+  readonly offline: boolean;
+  /** Seconds since 1970. */
+  readonly now: number;
+  /** That of the public instance unless given. */
+  readonly repository?: TufRepository;
+  /** Milliseconds for a refresh; ten seconds unless given, a minute where it was asked for. */
+  readonly budget?: number;
+  readonly signal?: AbortSignal;
+}
+
+export interface FoundRoot {
+  readonly root: TrustedRoot;
+  /** In JSON, as a file for other tools. */
+  readonly document: string;
+  /** What is wrong with it, or with fetching it. */
+  readonly warnings: readonly string[];
+}
+
+/** A root that is looked for when it is needed. */
+export interface RootFinder {
+  /** Once; later calls have the same answer. Throws where there is no root at all: `dependency`, `verification`. */
+  find(): Promise<FoundRoot>;
+  /** `host[:port]` that may be contacted for it. */
+  readonly hosts: readonly string[];
+}
+
+export function rootFinder(wishes: RootWishes): RootFinder {
+  let found: Promise<FoundRoot> | undefined;
+  const find = async (): Promise<FoundRoot> => (await import('./trusted-root.ts')).findRoot(wishes);
+  return {
+    hosts: wishes.offline ? [] : [new URL(wishes.repository?.url ?? PUBLIC_GOOD_URL).host],
+    find() {
+      found ??= find();
+      return found;
+    },
+  };
+}
