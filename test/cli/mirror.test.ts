@@ -312,3 +312,88 @@ test('blobs that another repository of the mirror has are taken over there', asy
   assert.equal(first!.outcomes.mounted, 0);
   assert.equal(second!.outcomes.mounted, 2);
 });
+
+describe('a site that signs its copies itself', () => {
+  const site = signingKey();
+  const one = images.get('one')!;
+  const digest = digestOf(one.manifest);
+  const tags = [signatureTag(one, 'legacy'), signatureTag(one, 'bundle')];
+  const reference = `${HOST}/team/one:v1`;
+
+  const verified = async (from: readonly string[], pem: string): Promise<void> => {
+    const { code, text, stderr } = await imager(['verify', reference, ...from, '--verify-key', pem]);
+    assert.equal(code, 0, text + stderr);
+  };
+
+  test('in a registry: its signatures stay beside those that come, also the second time', async () => {
+    await using target = await startPushRegistry();
+    const source = await startSource();
+    const other = key.bundle(digest);
+    source.serve('team/one', signatureTag(one, 'bundle'), other);
+    const given = ['--image', reference, '--store', space.path('own-registry'), '--json', '--quiet'];
+    const run = async (): Promise<Report> => {
+      const { code, text, stderr } = await imager(['mirror', target.host, ...given, ...(await reach(source.url))]);
+      assert.equal(code, 0, stderr);
+      return JSON.parse(text) as Report;
+    };
+    const put = (tag: string, { manifest, mediaType, children, blobs }: TestImage): void => {
+      target.manifests.set(`team/one ${tag}`, { mediaType, data: manifest });
+      target.manifests.set(`team/one ${digestOf(manifest)}`, { mediaType, data: manifest });
+      for (const blob of blobs) target.blobs.set(`team/one ${digestOf(blob)}`, blob);
+      for (const child of children) put(digestOf(child.manifest), child);
+    };
+    put(tags[0]!, site.legacySignature(digest));
+    put(tags[1]!, site.bundle(digest));
+    await writeFile(space.path('site.pem'), site.publicKeyPem);
+    await run();
+    const after = tags.map((tag) => Buffer.from(target.manifests.get(`team/one ${tag}`)!.data).toString());
+    assert.equal(copiedBy(await run()), 0);
+    await source.close();
+    const mirror = await reach(`http://${target.host}`);
+    for (const pem of ['site.pem', 'key.pem']) await verified(mirror, space.path(pem));
+    const proof = await imager(['mirror', 'verify', target.host, '--insecure', '--image', reference]);
+    assert.equal(proof.code, 0, proof.text);
+    // Each form by itself has both.
+    assert.equal(JSON.parse(after[0]!).layers.length, 2);
+    assert.equal(JSON.parse(after[1]!).manifests.length, 2);
+  });
+
+  test('in a directory, under the name other tools give them', async () => {
+    const source = await startSource();
+    const directory = space.path('own-layout');
+    await mirrored(source, `oci:${directory}`, 'own-layout-store');
+    const { manifest, blobs, mediaType } = site.legacySignature(digest);
+    for (const blob of [manifest, ...blobs]) {
+      await writeFile(join(directory, 'blobs/sha256', digestOf(blob).slice('sha256:'.length)), blob);
+    }
+    const index = join(directory, 'index.json');
+    const document = JSON.parse(await readFile(index, 'utf8'));
+    const annotations = { 'org.opencontainers.image.ref.name': tags[0] };
+    const isSame = (entry: { readonly annotations: Record<string, string> }): boolean =>
+      entry.annotations['org.opencontainers.image.ref.name'] === tags[0];
+    const manifests = [
+      ...document.manifests.filter((entry: Parameters<typeof isSame>[0]) => !isSame(entry)),
+      { mediaType, digest: digestOf(manifest), size: manifest.length, annotations },
+    ];
+    await writeFile(index, JSON.stringify({ ...document, manifests }));
+    await writeFile(space.path('site.pem'), site.publicKeyPem);
+    await mirrored(source, `oci:${directory}`, 'own-layout-store');
+    await source.close();
+    for (const pem of ['site.pem', 'key.pem']) await verified(['--from', `oci:${directory}`], space.path(pem));
+    const proof = await imager(['mirror', 'verify', `oci:${directory}`, '--policy', space.path('policy.yaml')]);
+    assert.equal(proof.code, 0, proof.text);
+  });
+
+  test('what cannot be joined is left as it is, and said', async () => {
+    await using target = await startPushRegistry();
+    const source = await startSource();
+    const own = Buffer.from(imagerImage.manifest);
+    target.manifests.set(`team/one ${tags[0]}`, { mediaType: imagerImage.mediaType, data: own });
+    const given = ['--image', reference, '--store', space.path('own-clash'), ...(await reach(source.url))];
+    const { code, stderr } = await imager(['mirror', target.host, ...given]);
+    await source.close();
+    assert.equal(code, 2);
+    assert.match(stderr, /team\/one:sha256-\w+\.sig: holds something else there than here, want it moved/);
+    assert.deepEqual(Buffer.from(target.manifests.get(`team/one ${tags[0]}`)!.data), own);
+  });
+});
