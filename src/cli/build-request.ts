@@ -107,9 +107,10 @@ async function namedImages(flags: FlagValues, io: Io): Promise<NamedImages> {
   const workplace = await workplaceOf(flags, io);
   const version = flags.text.get('talos-version') ?? DEFAULT_TALOS_VERSION;
   const options = (flag: string): CatalogOptions => ({ version, catalogs: flags.lists.get(flag) ?? [] });
-  const extensions = await resolveExtensionNames(workplace, wanted, options('extension-catalog'));
+  const { references: extensions } = await resolveExtensionNames(workplace, wanted, options('extension-catalog'));
   if (!isOverlayNamed) return { extensions };
-  return { extensions, overlay: await resolveOverlayName(workplace, overlayName, options('overlay-catalog')) };
+  const { reference } = await resolveOverlayName(workplace, overlayName, options('overlay-catalog'));
+  return { extensions, overlay: reference };
 }
 
 async function givenOnStdin(flags: FlagValues, io: Io): Promise<Given> {

@@ -3,6 +3,7 @@ import { dirname } from 'node:path';
 import { ofText } from '../bytes/bytes.ts';
 import { writeToFile } from '../bytes/write.ts';
 import { exitCodeOf, ImagerError } from '../errors.ts';
+import { distinctImages } from '../pipeline/image-list.ts';
 import { type MirrorReport, mirrorImages } from '../pipeline/mirror.ts';
 import { type MirrorConfiguration, mirrorConfiguration } from '../pipeline/mirror-config.ts';
 import { formatMirrorTarget, type MirrorTarget, parseMirrorTarget } from '../pipeline/mirror-target.ts';
@@ -20,12 +21,14 @@ import { trustOf } from './trust-flags.ts';
 export async function runMirror(flags: MirrorFlags, io: Io): Promise<number> {
   const target = targetOf(flags);
   const workplace = await workplaceOf(flags, false, io);
-  const { images: references, warnings } = await readImageList(flags, io);
+  const { images: listed, warnings } = await readImageList(flags, io);
   for (const warning of warnings) io.stderr.write(`warning: ${warning}\n`);
   const progress = await startProgress(chooseStyle(flags.progress, flags.quiet === true, io.stderr), io);
   let report: MirrorReport;
   let root: string;
+  let references: readonly string[];
   try {
+    references = distinctImages([...listed, ...(await imagesOfNames(flags, workplace, progress))]);
     root = await trustedRootOf(workplace, progress);
     report = await mirrorImages({ ...workplace, onProgress: progress.report }, { references, target });
     progress.note(summary(report, target));
@@ -51,6 +54,17 @@ export async function runMirror(flags: MirrorFlags, io: Io): Promise<number> {
       : formatConfiguration(configuration, directory),
   );
   return 0;
+}
+
+/** What names lead to, and the catalogs that say so: a build asks them again. */
+async function imagesOfNames(flags: MirrorFlags, around: Workplace, progress: Progress): Promise<string[]> {
+  if (!namesAnything(flags)) return [];
+  const { imagesInCatalogs } = await import('./catalog-images.ts');
+  return imagesInCatalogs(flags, { ...around, onProgress: progress.report, onVerification: progress.verified });
+}
+
+function namesAnything({ systemExtension, overlayName, allExtensions, allOverlays }: MirrorFlags): boolean {
+  return systemExtension !== undefined || overlayName !== undefined || allExtensions === true || allOverlays === true;
 }
 
 /** Exit 5 when anything of the copy is not as it should be. */

@@ -3,10 +3,13 @@ import assert from 'node:assert/strict';
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
+import { read } from '../../src/bytes/read.ts';
 import type { Digest } from '../../src/bytes/units.ts';
+import { layoutTar } from '../../src/formats/tar/layout-tar.ts';
+import { treeOfLiterals } from '../../src/tree/tree.ts';
 import { imager, scratch } from '../support/command-line.ts';
 import { extensionImage, extensionTree } from '../support/extension-images.ts';
-import { digestOf, type TestImage, testArtifact, testIndex } from '../support/image.ts';
+import { digestOf, type TestImage, testArtifact, testImage, testIndex } from '../support/image.ts';
 import { assetFiles, assetImage } from '../support/pipeline.ts';
 import { startPushRegistry } from '../support/push-registry.ts';
 import { startRegistry, type TestRegistry } from '../support/registry.ts';
@@ -395,5 +398,112 @@ describe('a site that signs its copies itself', () => {
     assert.equal(code, 2);
     assert.match(stderr, /team\/one:sha256-\w+\.sig: holds something else there than here, want it moved/);
     assert.deepEqual(Buffer.from(target.manifests.get(`team/one ${tags[0]}`)!.data), own);
+  });
+});
+
+describe('names of catalogs', () => {
+  const lines = EXTENSIONS.map((name) => `${HOST}/team/${name}:v1@${digestOf(images.get(name)!.manifest)}`);
+  const names = EXTENSIONS.slice(0, 2).flatMap((name) => ['--system-extension', `team/${name}`]);
+
+  /** The catalog is signed like the rest, and asked for by its name. */
+  async function startCatalogSource(): Promise<TestRegistry> {
+    const registry = await startSource();
+    const data = await read(layoutTar(treeOfLiterals({ 'image-digests': `${lines.join('\n')}\n` })));
+    const catalog = testImage([{ data }]);
+    registry.serve('team/catalog', 'v1', catalog);
+    registry.serve('team/catalog', signatureTag(catalog, 'legacy'), key.legacySignature(digestOf(catalog.manifest)));
+    return registry;
+  }
+
+  const catalogFlag = ['--extension-catalog', `${HOST}/team/catalog:v1`];
+  const policy = ['--policy', space.path('policy.yaml')];
+
+  const copy = async (
+    source: TestRegistry,
+    directory: string,
+    more: readonly string[],
+  ): Promise<{ readonly code: number; readonly stderr: string; readonly images: readonly string[] }> => {
+    const { code, text, stderr } = await imager([
+      ...['mirror', `oci:${directory}`, '--image', `${HOST}/team/imager:${VERSION}`, ...catalogFlag, ...more],
+      ...(await reach(source.url)),
+      ...['--store', space.path('catalog-store'), '--json'],
+    ]);
+    return {
+      code,
+      stderr,
+      images: code === 0 ? (JSON.parse(text) as Report).images.map(({ reference }) => reference) : [],
+    };
+  };
+
+  test('the catalog goes along with what they lead to, and a build resolves them from the copy alone', async () => {
+    const source = await startCatalogSource();
+    const directory = space.path('named');
+    const { code, stderr, images: copied } = await copy(source, directory, [...names, ...policy]);
+    await source.close();
+    assert.equal(code, 0, stderr);
+    assert.match(stderr, /verified registry\.example\/team\/catalog: signed by the key/);
+    assert.deepEqual(copied, [`${HOST}/team/imager:${VERSION}`, `${HOST}/team/catalog:v1`, ...lines.slice(0, 2)]);
+    const build = async (more: readonly string[]) =>
+      imager([
+        ...['iso', '--output-kind', 'initramfs', '--arch', 'arm64', '--talos-version', VERSION, ...imagerArguments],
+        ...[...catalogFlag, ...policy, '--mirror', `${HOST}=oci:${directory}`, '--offline'],
+        ...['--store', space.path(`named-store-${++runs}`), '-o', space.path(`named-out-${runs}`), ...more],
+      ]);
+    const good = await build(names);
+    assert.equal(good.code, 0, good.stderr);
+    assert.equal((await readdir(space.path(`named-out-${runs}`))).length, 1);
+    const missing = await build(['--system-extension', 'team/five']);
+    assert.equal(missing.code, 5);
+    assert.match(missing.stderr, /team\/five.* is not in oci:/);
+    const proof = await imager(['mirror', 'verify', `oci:${directory}`, ...policy]);
+    assert.equal(proof.code, 0, proof.text + proof.stderr);
+    assert.equal(proof.text.match(/^good /gm)?.length, 4);
+  });
+
+  test('a catalog that nobody vouches for is not believed', async () => {
+    const source = await startCatalogSource();
+    const { code, stderr } = await copy(source, space.path('unknown'), names);
+    await source.close();
+    assert.equal(code, 5);
+    assert.match(stderr, /team\/catalog: no rule says who must have signed it/);
+  });
+
+  test('all of them, official ones too', async () => {
+    const source = await startCatalogSource();
+    const vendor = await startRegistry();
+    const extension = images.get('three')!;
+    const overlay = images.get('four')!;
+    vendor.serve('siderolabs/gvisor', 'v1', extension);
+    vendor.serve('siderolabs/sbc-x', 'v1', overlay);
+    const gvisor = `ghcr.io/siderolabs/gvisor:v1@${digestOf(extension.manifest)}`;
+    const sbc = `ghcr.io/siderolabs/sbc-x:v1`;
+    const files = async (content: Readonly<Record<string, string>>): Promise<TestImage> =>
+      testImage([{ data: await read(layoutTar(treeOfLiterals(content))) }]);
+    vendor.serve('siderolabs/extensions', 'v1.13.9', await files({ 'image-digests': `${gvisor}\n` }));
+    const list = `overlays:\n- name: x\n  image: ${sbc}\n  digest: ${digestOf(overlay.manifest)}\n`;
+    vendor.serve('siderolabs/overlays', 'v1.13.9', await files({ 'overlays.yaml': list }));
+    const hosts = space.path('both');
+    for (const [host, { url }] of [[HOST, source] as const, ['ghcr.io', vendor] as const]) {
+      await mkdir(join(hosts, host), { recursive: true });
+      await writeFile(join(hosts, host, 'hosts.toml'), `server = "${url}"\n`);
+    }
+    const { code, text, stderr } = await imager([
+      ...['mirror', `oci:${space.path('all')}`, '--all-extensions', '--all-overlays', ...catalogFlag, ...policy],
+      ...['--allow-unsigned', 'ghcr.io/siderolabs/*', '--hosts-dir', hosts],
+      ...['--store', space.path('all-store'), '--json'],
+    ]);
+    await Promise.all([source.close(), vendor.close()]);
+    assert.equal(code, 0, stderr);
+    assert.deepEqual(
+      (JSON.parse(text) as Report).images.map(({ reference }) => reference),
+      [
+        `${HOST}/team/catalog:v1`,
+        'ghcr.io/siderolabs/extensions:v1.13.9',
+        ...lines,
+        gvisor,
+        'ghcr.io/siderolabs/overlays:v1.13.9',
+        `${sbc}@${digestOf(overlay.manifest)}`,
+      ],
+    );
   });
 });
