@@ -28,7 +28,7 @@ export interface Workplace {
   readonly trust?: TrustSettings;
   readonly onVerification?: OnVerification;
   /** What names led to when the build was planned: what signatures are about, and what names mean from now on where nothing may be contacted. */
-  readonly planned?: readonly Pick<ImageVerification, 'image' | 'digest'>[];
+  readonly planned?: readonly Pick<ImageVerification, 'image' | 'digest' | 'status'>[];
   /** Which programs of overlays may run here; those of verified images and of the user's own files unless given. */
   readonly overlayPrograms?: 'verified' | 'allowed' | 'forbidden';
   /** Milliseconds such a program has; two minutes unless given. */
