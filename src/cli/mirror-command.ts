@@ -131,7 +131,7 @@ function trustFlags(flags: MirrorFlags, keepsRoot: boolean): FlagValues {
     const value = flags[key as keyof typeof TRUST_FLAGS];
     return value === undefined ? [] : [[name, value] as const];
   });
-  const switches = new Set(keepsRoot ? ['offline'] : []);
+  const switches = new Set(keepsRoot || flags.offline === true ? ['offline'] : []);
   return { text: new Map(given), lists: new Map([['allow-unsigned', flags.allowUnsigned ?? []]]), switches };
 }
 

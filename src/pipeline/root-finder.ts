@@ -42,6 +42,13 @@ export interface RootFinder {
   readonly hosts: readonly string[];
 }
 
+/**
+ * For `trust.root` of a workplace: builds that have to judge an identity then follow its TUF repository, where without it they believe the built-in root.
+ *
+ * @example
+ * const root = rootFinder({ platform, store, offline: false, now: Date.now() / 1000 });
+ * const workplace = { platform, store, transport: {}, trust: { rules: [], otherwise: [], root } };
+ */
 export function rootFinder(wishes: RootWishes): RootFinder {
   let found: Promise<FoundRoot> | undefined;
   const find = async (): Promise<FoundRoot> => (await import('./trusted-root.ts')).findRoot(wishes);

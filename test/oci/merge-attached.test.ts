@@ -9,6 +9,7 @@ import type { RawManifest } from '../../src/oci/image-source.ts';
 import { parseImageConfig } from '../../src/oci/manifest.ts';
 import { mergeAttached } from '../../src/oci/merge-attached.ts';
 import { rejected } from '../support/rejected.ts';
+import { FUZZ_RUNS } from '../support/vectors.ts';
 
 const SIMPLE = 'application/vnd.dev.cosign.simplesigning.v1+json';
 const CONFIG = 'application/vnd.oci.image.config.v1+json';
@@ -102,7 +103,7 @@ test('whatever the lists are: nothing is lost, nothing is there twice, and once 
         }
       }
     }),
-    { numRuns: Math.min(2000, Number(process.env.FUZZ_RUNS ?? 200)) },
+    { numRuns: Math.min(2000, FUZZ_RUNS) },
   );
 });
 

@@ -28,7 +28,7 @@ interface Setting {
   at(now: number, more?: Partial<RootWishes>): RootWishes;
 }
 
-async function setting(t: TestContext, options: { readonly rootExpires?: number } = {}): Promise<Setting> {
+async function setting(t: TestContext, options: Parameters<typeof startTufServer>[0] = {}): Promise<Setting> {
   const server = await startTufServer(options);
   const workplace = await testWorkplace();
   t.after(async () => {
@@ -79,6 +79,16 @@ test('the same state once more: only what changes is asked for', async (t) => {
   server.requests.length = 0;
   assert.equal((await refreshRoot(at(NOW + 5))).root.date, NOW + 5);
   assert.deepEqual(server.requests, ['2.root.json', 'timestamp.json']);
+});
+
+test('a repository that keeps only the last state, under plain names', async (t) => {
+  const { server, wishes, at } = await setting(t, { consistentSnapshot: false });
+  server.publish({ version: 1, target: FIRST, expires: NOW + DAY });
+  assert.equal((await findRoot(wishes)).document, FIRST);
+  const names = ['2.root.json', 'timestamp.json', 'snapshot.json', 'targets.json', 'targets/trusted_root.json'];
+  assert.deepEqual(server.requests, names);
+  server.publish({ version: 2, target: SECOND, expires: LATER + DAY });
+  assert.equal((await findRoot(at(LATER))).document, SECOND);
 });
 
 test('a copy of the public repository that is none: the built-in root, with its age', async (t) => {

@@ -44,8 +44,11 @@ const FAR = Date.parse('2100-01-01T00:00:00Z') / 1000;
 
 export async function startTufServer({
   rootExpires = FAR,
+  consistentSnapshot = true,
 }: {
   readonly rootExpires?: number;
+  /** Whether the names of files have their versions or digests in front. */
+  readonly consistentSnapshot?: boolean;
 } = {}): Promise<TufServer> {
   const files: TufServer['files'] = new Map();
   const requests: string[] = [];
@@ -61,7 +64,8 @@ export async function startTufServer({
   const host = `127.0.0.1:${(server.address() as AddressInfo).port}`;
   let keys = makeKeys();
   let rootVersion = 1;
-  const initialRoot = signed(rootOf(1, rootExpires, keys), [keys.root]);
+  const named = (prefix: string | number, name: string): string => (consistentSnapshot ? `${prefix}.${name}` : name);
+  const initialRoot = signed(rootOf(1, rootExpires, keys, consistentSnapshot), [keys.root]);
   return {
     url: `http://${host}`,
     host,
@@ -88,15 +92,15 @@ export async function startTufServer({
         by.timestamp,
       ]);
       files.set('timestamp.json', timestamp);
-      files.set(`${version}.snapshot.json`, snapshot);
-      files.set(`${version}.targets.json`, targets);
-      files.set(`targets/${hex(content)}.trusted_root.json`, content);
+      files.set(named(version, 'snapshot.json'), snapshot);
+      files.set(named(version, 'targets.json'), targets);
+      files.set(`targets/${named(hex(content), 'trusted_root.json')}`, content);
     },
     rotate({ expires = FAR, signedByOld = true } = {}) {
       const next = makeKeys();
       rootVersion += 1;
       const signers = signedByOld ? [keys.root, next.root] : [next.root];
-      files.set(`${rootVersion}.root.json`, signed(rootOf(rootVersion, expires, next), signers));
+      files.set(`${rootVersion}.root.json`, signed(rootOf(rootVersion, expires, next, consistentSnapshot), signers));
       keys = next;
     },
     close: () => close(server),
@@ -117,13 +121,13 @@ function roleKey(): RoleKey {
   return { id: hex(Buffer.from(canonical(value))), value, privateKey };
 }
 
-function rootOf(version: number, expires: number, keys: Keys): object {
+function rootOf(version: number, expires: number, keys: Keys, consistentSnapshot: boolean): object {
   return {
     _type: 'root',
     spec_version: '1.0',
     version,
     expires: dateText(expires),
-    consistent_snapshot: true,
+    consistent_snapshot: consistentSnapshot,
     keys: Object.fromEntries(ROLES.map((role) => [keys[role].id, keys[role].value])),
     roles: Object.fromEntries(ROLES.map((role) => [role, { keyids: [keys[role].id], threshold: 1 }])),
   };
