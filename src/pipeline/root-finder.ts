@@ -11,6 +11,7 @@ export interface TufRepository {
   readonly initialRoot?: Uint8Array;
 }
 
+/** What decides about a root, besides what is kept of it. */
 export interface RootWishes {
   readonly platform: Platform;
   /** Directory of the store. */
@@ -26,6 +27,7 @@ export interface RootWishes {
   readonly signal?: AbortSignal;
 }
 
+/** A root, and what there is to say of it. */
 export interface FoundRoot {
   readonly root: TrustedRoot;
   /** In JSON, as a file for other tools. */
