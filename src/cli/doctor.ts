@@ -41,8 +41,8 @@ function sandboxFinding(sandbox: Sandbox): Finding {
 /** Contacts nothing: how old it is, not whether there is a newer one. */
 async function trustedRootFinding(platform: Platform, store: string, now: number): Promise<Finding> {
   const { daysBetween, findRoot } = await import('../pipeline/trusted-root.ts');
-  const { root, warnings } = await findRoot({ platform, store, now, offline: true });
-  const age = `${root.origin}, ${daysBetween(root.date ?? now, now)} days old`;
+  const { origin, date, warnings } = await findRoot({ platform, store, now, offline: true });
+  const age = `${origin}, ${daysBetween(date, now)} days old`;
   if (warnings.length === 0) return { subject: 'trusted root', state: 'good', detail: age };
   return { subject: 'trusted root', state: 'note', detail: `${age}: ${warnings.join('; ')}` };
 }

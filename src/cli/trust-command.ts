@@ -6,9 +6,8 @@ import { rootWishes } from './root-source.ts';
 
 export async function runTrustRefresh(flags: TrustRefreshFlags, io: Io): Promise<number> {
   const wishes = await rootWishes(flags, flags.offline === true, io);
-  const { root, warnings } = await refreshRoot(wishes);
+  const { origin, date, expires, warnings } = await refreshRoot(wishes);
   for (const warning of warnings) io.stderr.write(`warning: ${warning}\n`);
-  const { origin, date = 0, expires = 0 } = root;
   const days = daysBetween(wishes.now, expires);
   io.stdout.write(
     flags.json === true

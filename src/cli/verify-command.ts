@@ -22,9 +22,9 @@ const KEY_LIMIT = 64 * 1024;
 
 /** Exit 0 for a good signature, that of failed verifications otherwise. */
 export async function runVerify(flags: VerifyFlags, io: Io): Promise<number> {
-  const { report, root } = await judgeImage(flags, io);
+  const { report, rootDate } = await judgeImage(flags, io);
   for (const warning of report.warnings) io.stderr.write(`warning: ${warning}\n`);
-  const age = root.date === undefined ? undefined : daysBetween(root.date, io.now());
+  const age = rootDate === undefined ? undefined : daysBetween(rootDate, io.now());
   io.stdout.write(
     flags.json === true
       ? `${JSON.stringify({ ...report, ...(age === undefined ? {} : { trustedRootAgeDays: age }) }, null, 2)}\n`
@@ -35,21 +35,22 @@ export async function runVerify(flags: VerifyFlags, io: Io): Promise<number> {
 
 interface Judged {
   readonly report: VerificationReport;
-  readonly root: TrustedRoot;
+  /** Of the trusted root, seconds since 1970; unknown of files. */
+  readonly rootDate: number | undefined;
 }
 
 async function judgeImage(flags: VerifyFlags, io: Io): Promise<Judged> {
   const policy = await policyOf(flags, io);
   const { source, digest } = await locate(flags, io);
-  const { root, warnings } = await rootOf(flags, policy, io);
+  const { root, date: rootDate, warnings } = await rootOf(flags, policy, io);
   try {
     const report = await verifyImage(signatureSource(io.platform, source, io.signal), digest, policy, root);
-    return { report: { ...report, warnings: [...report.warnings, ...warnings] }, root };
+    return { report: { ...report, warnings: [...report.warnings, ...warnings] }, rootDate };
   } catch (error) {
     if (!(error instanceof ImagerError) || (error.code !== 'invalid-input' && error.code !== 'unsupported'))
       throw error;
     // What cannot be asked of any signature is a verdict too: nobody could pass it.
-    return { report: unanswerable(digest, policy, root, error.message), root };
+    return { report: unanswerable(digest, policy, root, error.message), rootDate };
   }
 }
 
@@ -145,14 +146,16 @@ async function rootOf(
   flags: VerifyFlags,
   policy: SignaturePolicy,
   io: Io,
-): Promise<{ readonly root: TrustedRoot; readonly warnings: readonly string[] }> {
+): Promise<{ readonly root: TrustedRoot; readonly date?: number; readonly warnings: readonly string[] }> {
   const { trustedRoot, from, offline } = flags;
   if (trustedRoot !== undefined) {
     const data = await io.platform.files.read(trustedRoot, TRUSTED_ROOT_LIMIT);
     return { root: parseTrustedRoot(data, trustedRoot), warnings: [] };
   }
   if (!needsTrustedRoot(policy)) return { root: EMPTY_ROOT, warnings: [] };
-  return (await rootFinderOf(flags, from !== undefined || offline === true, io)).find();
+  const finder = await rootFinderOf(flags, from !== undefined || offline === true, io);
+  const { document, origin, date, warnings } = await finder.find();
+  return { root: parseTrustedRoot(document, origin), date, warnings };
 }
 
 function formatReport(image: string, report: VerificationReport, age: number | undefined): string {

@@ -1,6 +1,5 @@
 /** What is asked for a trusted root, and what is answered. The work is in `trusted-root.ts`, loaded when somebody asks: most builds need none. */
 import type { Platform } from '../platform/types.ts';
-import type { TrustedRoot } from '../trust/trusted-root.ts';
 import { PUBLIC_GOOD_URL } from '../trust/tuf-url.ts';
 
 /** Where trusted roots are published. */
@@ -29,9 +28,14 @@ export interface RootWishes {
 
 /** A root, and what there is to say of it. */
 export interface FoundRoot {
-  readonly root: TrustedRoot;
   /** In JSON, as a file for other tools. */
   readonly document: string;
+  /** Where it comes from, in words. */
+  readonly origin: string;
+  /** When it was fetched, or published with this program, seconds since 1970. */
+  readonly date: number;
+  /** Before which its publisher promised a newer one, seconds since 1970. */
+  readonly expires: number;
   /** What is wrong with it, or with fetching it. */
   readonly warnings: readonly string[];
 }

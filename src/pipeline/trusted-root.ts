@@ -7,7 +7,7 @@ import { ImagerError, withContext } from '../errors.ts';
 import { finishDigest } from '../oci/digest-check.ts';
 import { keepTrustedRoot, keptTrustedRoot } from '../oci/store/trusted-roots.ts';
 import { decodeBase64, encodeBase64 } from '../trust/base64.ts';
-import { publicGoodDocument, publicGoodRoot, publicGoodTufRoot } from '../trust/public-good.ts';
+import { publicGoodDocument, publicGoodOrigin, publicGoodTufRoot } from '../trust/public-good.ts';
 import { asObject } from '../trust/strict-json.ts';
 import { parseTrustedRoot } from '../trust/trusted-root.ts';
 import { readTufRoot, type TufState } from '../trust/tuf.ts';
@@ -47,7 +47,7 @@ export async function findRoot(wishes: RootWishes): Promise<FoundRoot> {
   const place = placeOf(wishes);
   const kept = await readKept(wishes, place);
   const before = rootIn(kept, place);
-  const isOld = before === undefined || now - (before.root.date ?? 0) > REFRESH_AFTER;
+  const isOld = before === undefined || now - before.date > REFRESH_AFTER;
   if (!isOld || offline) return withAge(before ?? noRoot(place), now, undefined);
   const sinceTried = now - (kept?.tried ?? Number.NEGATIVE_INFINITY);
   const mayTry = before === undefined || sinceTried < 0 || sinceTried >= RETRY_AFTER;
@@ -115,9 +115,9 @@ async function fetchRoot(
 
 /** The newest root that is here. */
 function rootIn(kept: Kept | undefined, place: Place): Omit<FoundRoot, 'warnings'> | undefined {
-  const builtIn = place.isPublic ? { root: publicGoodRoot(), document: publicGoodDocument() } : undefined;
+  const builtIn = place.isPublic ? { ...publicGoodOrigin(), document: publicGoodDocument() } : undefined;
   if (kept?.state === undefined || kept.fetched === undefined) return builtIn;
-  if (kept.fetched < (builtIn?.root.date ?? 0)) return builtIn;
+  if (kept.fetched < (builtIn?.date ?? 0)) return builtIn;
   return fetchedRoot(kept as Fetched, place);
 }
 
@@ -128,14 +128,11 @@ function currentOf(fetched: Fetched, place: Place, now: number): FoundRoot {
 function fetchedRoot({ state, fetched }: Fetched, { label }: Place): Omit<FoundRoot, 'warnings'> {
   const { version, expires } = readTufRoot(state.root, label);
   const origin = `from ${label}, version ${version}, fetched ${dateOf(fetched)} (to be renewed before ${dateOf(expires)})`;
-  return {
-    root: { ...parseTrustedRoot(state.target, origin), date: fetched, expires },
-    document: new TextDecoder().decode(state.target),
-  };
+  return { document: new TextDecoder().decode(state.target), origin, date: fetched, expires };
 }
 
 function withAge(found: Omit<FoundRoot, 'warnings'>, now: number, failure: string | undefined): FoundRoot {
-  const { date = now, expires = Number.POSITIVE_INFINITY } = found.root;
+  const { date, expires } = found;
   const age = `that of ${dateOf(date)}, ${daysBetween(date, now)} days old`;
   const warnings: string[] = [];
   if (failure !== undefined) warnings.push(`trusted root: could not be refreshed, going on with ${age}: ${failure}`);
@@ -199,7 +196,8 @@ async function readKept({ platform, store }: RootWishes, place: Place): Promise<
     const files = asObject(state, place.label);
     const decoded = STATE_FILES.map((name) => [name, decodeBase64(String(files[name]), name)]);
     const kept = { ...times, fetched, state: Object.fromEntries(decoded) as TufState };
-    fetchedRoot(kept, place);
+    parseTrustedRoot(kept.state.target, place.label);
+    readTufRoot(kept.state.root, place.label);
     return kept;
   } catch (error) {
     if (!(error instanceof ImagerError)) throw error;

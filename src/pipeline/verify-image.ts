@@ -152,7 +152,10 @@ async function rootFor(
   if (path !== undefined) {
     return { root: parseTrustedRoot(await platform.files.read(path, TRUSTED_ROOT_LIMIT), path), warnings: [] };
   }
-  if (root !== undefined) return root.find();
+  if (root !== undefined) {
+    const { document, origin, warnings } = await root.find();
+    return { root: parseTrustedRoot(document, origin), warnings };
+  }
   return { root: (await import('../trust/public-good.ts')).publicGoodRoot(), warnings: [] };
 }
 

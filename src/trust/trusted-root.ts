@@ -13,10 +13,6 @@ export interface TrustedRoot {
   readonly material: TrustMaterial;
   /** What a report calls it: a path, or where it was built in from. */
   readonly origin: string;
-  /** When it was fetched from its repository, or published with this program, seconds since 1970; unknown of files. */
-  readonly date?: number;
-  /** Before which whoever publishes it promised a newer one, seconds since 1970. */
-  readonly expires?: number;
 }
 
 /** A root that vouches for nobody: all that a key needs. */
