@@ -7,11 +7,12 @@ import { formatReference, identifierOf, parseReference } from '../oci/reference.
 import { signatureSource } from '../oci/signature-source.ts';
 import { parseAssetSource } from '../pipeline/asset-source.ts';
 import { sourceOfRepository } from '../pipeline/repository-source.ts';
+import type { FoundRoot, RootFinder } from '../pipeline/root-finder.ts';
 import { daysBetween } from '../pipeline/trusted-root.ts';
 import { needsTrustedRoot, SIGN_PREDICATE, type SignaturePolicy } from '../trust/policy.ts';
 import { nameForRules, rulingFor } from '../trust/rules.ts';
 import { EMPTY_ROOT, parseTrustedRoot, TRUSTED_ROOT_LIMIT, type TrustedRoot } from '../trust/trusted-root.ts';
-import { type VerificationReport, verifyImage } from '../trust/verify.ts';
+import { mayNeedNewerRoot, type VerificationReport, verifyImage } from '../trust/verify.ts';
 import type { Io } from './io.ts';
 import { rootFinderOf } from './root-source.ts';
 import { transportOf } from './transport-flags.ts';
@@ -42,15 +43,20 @@ interface Judged {
 async function judgeImage(flags: VerifyFlags, io: Io): Promise<Judged> {
   const policy = await policyOf(flags, io);
   const { source, digest } = await locate(flags, io);
-  const { root, date: rootDate, warnings } = await rootOf(flags, policy, io);
-  try {
+  const { renewed, ...found } = await rootOf(flags, policy, io);
+  const judge = async ({ root, date: rootDate, warnings }: RootInUse): Promise<Judged> => {
     const report = await verifyImage(signatureSource(io.platform, source, io.signal), digest, policy, root);
     return { report: { ...report, warnings: [...report.warnings, ...warnings] }, rootDate };
+  };
+  try {
+    const judged = await judge(found);
+    const newer = mayNeedNewerRoot(judged.report) ? await renewed?.() : undefined;
+    return newer === undefined ? judged : await judge(inUse(newer));
   } catch (error) {
     if (!(error instanceof ImagerError) || (error.code !== 'invalid-input' && error.code !== 'unsupported'))
       throw error;
     // What cannot be asked of any signature is a verdict too: nobody could pass it.
-    return { report: unanswerable(digest, policy, root, error.message), rootDate };
+    return { report: unanswerable(digest, policy, found.root, error.message), rootDate: found.date };
   }
 }
 
@@ -141,12 +147,22 @@ function builtInPolicy(image: string): SignaturePolicy | undefined {
   return demand.kind === 'signed' ? demand.by[0] : undefined;
 }
 
+interface RootInUse {
+  readonly root: TrustedRoot;
+  readonly date?: number;
+  readonly warnings: readonly string[];
+}
+
+function inUse({ document, origin, date, warnings }: FoundRoot): RootInUse {
+  return { root: parseTrustedRoot(document, origin), date, warnings };
+}
+
 /** Where signatures come from a layout nothing is contacted. */
 async function rootOf(
   flags: VerifyFlags,
   policy: SignaturePolicy,
   io: Io,
-): Promise<{ readonly root: TrustedRoot; readonly date?: number; readonly warnings: readonly string[] }> {
+): Promise<RootInUse & Partial<Pick<RootFinder, 'renewed'>>> {
   const { trustedRoot, from, offline } = flags;
   if (trustedRoot !== undefined) {
     const data = await io.platform.files.read(trustedRoot, TRUSTED_ROOT_LIMIT);
@@ -154,8 +170,7 @@ async function rootOf(
   }
   if (!needsTrustedRoot(policy)) return { root: EMPTY_ROOT, warnings: [] };
   const finder = await rootFinderOf(flags, from !== undefined || offline === true, io);
-  const { document, origin, date, warnings } = await finder.find();
-  return { root: parseTrustedRoot(document, origin), date, warnings };
+  return { ...inUse(await finder.find()), renewed: finder.renewed };
 }
 
 function formatReport(image: string, report: VerificationReport, age: number | undefined): string {

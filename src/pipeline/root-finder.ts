@@ -44,6 +44,8 @@ export interface FoundRoot {
 export interface RootFinder {
   /** Once; later calls have the same answer. Throws where there is no root at all: `dependency`, `verification`. */
   find(): Promise<FoundRoot>;
+  /** One fetched just now, for signatures by keys that the found one does not know; `undefined` where none is to be had, or was asked for within a day. */
+  renewed(): Promise<FoundRoot | undefined>;
   /** `host[:port]` that may be contacted for it. */
   readonly hosts: readonly string[];
 }
@@ -57,12 +59,18 @@ export interface RootFinder {
  */
 export function rootFinder(wishes: RootWishes): RootFinder {
   let found: Promise<FoundRoot> | undefined;
+  let renewed: Promise<FoundRoot | undefined> | undefined;
+  const renew = async (): Promise<FoundRoot | undefined> => (await import('./trusted-root.ts')).renewRoot(wishes);
   const find = async (): Promise<FoundRoot> => (await import('./trusted-root.ts')).findRoot(wishes);
   return {
     hosts: wishes.offline ? [] : [new URL(wishes.repository?.url ?? PUBLIC_GOOD_URL).host],
     find() {
       found ??= find();
       return found;
+    },
+    renewed() {
+      renewed ??= renew();
+      return renewed;
     },
   };
 }

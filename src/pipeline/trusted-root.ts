@@ -41,6 +41,26 @@ export async function refreshRoot(wishes: RootWishes): Promise<FoundRoot> {
   }
 }
 
+/** Fetched now unless it was, or in vain, within a day; `undefined` where that brings nothing. Throws `canceled`. */
+export async function renewRoot(wishes: RootWishes): Promise<FoundRoot | undefined> {
+  const { now, offline } = wishes;
+  if (offline) return undefined;
+  const place = placeOf(wishes);
+  const kept = await readKept(wishes, place);
+  const builtIn = place.isPublic ? publicGoodOrigin().date : Number.NEGATIVE_INFINITY;
+  const last = Math.max(kept?.fetched ?? builtIn, kept?.tried ?? builtIn);
+  if (now - last < RETRY_AFTER) return undefined;
+  try {
+    const fetched = await fetchRoot(wishes, place, kept, wishes.budget ?? BUDGET);
+    await keep(wishes, place, fetched);
+    return currentOf(fetched, place, now);
+  } catch (error) {
+    if (!(error instanceof ImagerError) || error.code === 'canceled') throw error;
+    await keep(wishes, place, { ...kept, tried: now, failure: error.message });
+    return undefined;
+  }
+}
+
 /** Throws where there is no root at all: as `refreshRoot`. */
 export async function findRoot(wishes: RootWishes): Promise<FoundRoot> {
   const { now, offline } = wishes;

@@ -96,10 +96,13 @@ async function judged(
 ): Promise<VerificationReport> {
   const { platform, store, signal } = workplace;
   // Only builds from registries whose images are signed need these.
-  const { verifyImage } = await import('../trust/verify.ts');
+  const { mayNeedNewerRoot, verifyImage } = await import('../trust/verify.ts');
+  const { parseTrustedRoot } = await import('../trust/trusted-root.ts');
   const { recordSignatures, replaySignatures } = await import('../trust/record.ts');
-  const { root, warnings } = await rootFor(workplace, trust, policies);
-  const judge = async (signatures: Parameters<typeof verifyImage>[0]): Promise<VerificationReport> => {
+  const judgeBy = async (
+    signatures: Parameters<typeof verifyImage>[0],
+    { root, warnings }: RootWithWarnings,
+  ): Promise<VerificationReport> => {
     const reports: VerificationReport[] = [];
     for (const policy of policies) {
       const judgement = await verifyImage(signatures, digest, policy, root);
@@ -108,6 +111,14 @@ async function judged(
       reports.push(report);
     }
     return reports.toSorted((a, b) => b.checks.length - a.checks.length)[0]!;
+  };
+  const found = await rootFor(workplace, trust, policies);
+  const judge = async (signatures: Parameters<typeof verifyImage>[0]): Promise<VerificationReport> => {
+    const report = await judgeBy(signatures, found);
+    if (!mayNeedNewerRoot(report) || trust.trustedRoot !== undefined) return report;
+    const newer = await trust.root?.renewed();
+    if (newer === undefined) return report;
+    return judgeBy(signatures, { root: parseTrustedRoot(newer.document, newer.origin), warnings: newer.warnings });
   };
   const kept = which === 'served' ? undefined : await keptSignatures(platform, store, digest);
   if (kept !== undefined) {

@@ -108,6 +108,37 @@ test('one warning for a refresh that fails, however many images are judged; the 
   assert.equal(late.stderr.match(/could not be refreshed/g)?.length, 1, late.stderr);
 });
 
+test('keys that came after the root: it is fetched anew, once a day, before anything is refused', async () => {
+  const store = freshStore();
+  const young = await startTufServer();
+  const stranger = await startSigstore();
+  young.publish({ version: 1, target: stranger.trustedRoot, expires: NOW + 40 * DAY });
+  await writeFile(space.path('young.json'), young.initialRoot);
+  const from = ['--tuf-url', young.url, '--tuf-root', space.path('young.json'), ...store];
+  try {
+    const before = await verify(from, NOW);
+    assert.equal(before.code, 5, before.text);
+    const asked = young.requests.length;
+    young.publish({ version: 2, target: sigstore.trustedRoot, expires: NOW + 40 * DAY });
+    assert.equal((await verify(from, NOW + DAY - 1)).code, 5);
+    assert.equal(young.requests.length, asked, 'not twice a day');
+    const output = ['-o', space.path(`out-${runs}`)];
+    const offline = await imager(iso([...from, ...output, '--offline']), { now: NOW + DAY });
+    assert.equal(offline.code, 5);
+    assert.equal(young.requests.length, asked, 'not offline');
+    const built = await imager(iso([...from, ...output]), { now: NOW + DAY });
+    assert.equal(built.code, 0, built.stderr);
+    assert.ok(young.requests.length > asked);
+    const known = young.requests.length;
+    const after = await verify(from, NOW + DAY + 1);
+    assert.equal(after.code, 0, after.text);
+    assert.match(after.text, /fetched 2026-12-02/);
+    assert.equal(young.requests.length, known);
+  } finally {
+    await young.close();
+  }
+});
+
 const HOSTS: readonly (readonly [name: string, more: () => readonly string[], isAsked: boolean])[] = [
   ['an identity', own, true],
   ['a copy of the public repository', () => ['--tuf-url', tuf.url], true],
