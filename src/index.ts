@@ -93,6 +93,13 @@ export {
 } from './pipeline/installer-artifact.ts';
 export type { OnProgress, ProgressEvent } from './pipeline/progress.ts';
 export { buildPxe, type PxeFile, type PxeOptions, type PxePart, type PxePlan, planPxe } from './pipeline/pxe.ts';
+export {
+  type FoundRoot,
+  type RootFinder,
+  type RootWishes,
+  rootFinder,
+  type TufRepository,
+} from './pipeline/root-finder.ts';
 export { defaultStoreDirectory, type Transport, type Workplace } from './pipeline/workplace.ts';
 
 // Image caches: what builds take as `input.imageCache`.

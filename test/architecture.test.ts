@@ -99,6 +99,7 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   '@sigstore/protobuf-specs': ['trust'],
   re2js: ['trust'],
   '@sigstore/tuf': ['trust'],
+  'tuf-js': ['trust'],
   '@napi-rs/lzma': ['platform'],
   commander: ['cli'],
   '@bomb.sh/tab': ['cli'],

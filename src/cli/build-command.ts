@@ -42,6 +42,8 @@ export async function runBuild(profileName: string, flags: FlagValues, io: Io): 
     const plan = await planBuild(workplace, request, { resolve });
     await checkLocked(profileName, flags, plan, io);
     for (const warning of [...warnings, ...plan.warnings]) progress.warn(warning);
+    // Of a resolved plan they are not asked about again.
+    for (const each of plan.verifications) progress.verified(each, []);
     progress.note(buildSummary(plan));
     progress.note(`kernel command line: ${elideKernelArguments(plan.cmdline)}`);
     if (output !== '-') reporting?.reserve(output, [plan.outputs[0]!.path]);

@@ -177,7 +177,21 @@ export const FLAGS: readonly Flag[] = [
   ),
   toolFlag('verification', 'locked', 'switch', '', 'refuse inputs other than those imager lock has pinned'),
   toolFlag('verification', 'lock-file', 'text', 'FILE', 'the lock (default: imager.lock)'),
-  toolFlag('verification', 'trusted-root', 'text', 'FILE', 'sigstore trusted root in JSON (default: the public one)'),
+  toolFlag(
+    'verification',
+    'trusted-root',
+    'text',
+    'FILE',
+    "sigstore trusted root in JSON (default: the public instance's, fetched anew when it is old)",
+  ),
+  toolFlag('verification', 'tuf-url', 'text', 'URL', 'TUF repository that trusted root is fetched from'),
+  toolFlag(
+    'verification',
+    'tuf-root',
+    'text',
+    'FILE',
+    "root.json it is followed from (default: the public instance's)",
+  ),
 
   toolFlag(
     'output',

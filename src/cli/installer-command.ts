@@ -69,6 +69,8 @@ async function buildOne({ request, warnings }: BuildRequest, surroundings: Surro
   const plan = await planBuild(workplace, request, { resolve });
   await checkLocked(profileName, flags, plan, io);
   for (const warning of [...warnings, ...plan.warnings]) progress.warn(warning);
+  // Of a resolved plan they are not asked about again.
+  for (const each of plan.verifications) progress.verified(each, []);
   progress.note(buildSummary(plan));
   progress.note(`kernel command line: ${elideKernelArguments(plan.cmdline)}`);
   const { local } = installerOutput(flags);

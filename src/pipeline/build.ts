@@ -51,8 +51,9 @@ export async function build(workplace: Workplace, request: PlanRequest, plan: Pl
 }
 
 /** All that `plan` decided on, fetched where it is not here. Throws `unsupported`, `verification`, what acquiring throws. */
-export async function acquireInput(workplace: Workplace, request: PlanRequest, plan: Plan): Promise<BuildInput> {
+export async function acquireInput(around: Workplace, request: PlanRequest, plan: Plan): Promise<BuildInput> {
   const { profile, epoch } = request;
+  const workplace = { ...around, planned: plan.verifications };
   rowFor(profile.output.kind, plan);
   const pinned = pinnedBy(plan);
   const assets = await acquireAssets(workplace, request, pinned);

@@ -193,6 +193,16 @@ describe('whose program runs', () => {
     assert.deepEqual(calls, []);
     await planBuild({ ...unsigned, overlayPrograms: 'allowed' }, request, { resolve: true });
     assert.equal(calls.length, 1);
+    // Who plans and who builds may be two.
+    const layout = join(around.directory, 'assets');
+    await writeLayout(layout, { v1: await assetImage(assetFiles()) });
+    const disk = testRequest({ baseProfileName: 'metal', ...profile }, { assets: `oci:${layout}:v1` });
+    const plan = await planBuild({ ...unsigned, overlayPrograms: 'allowed' }, disk, { resolve: true });
+    await assert.rejects(build(unsigned, disk, plan), { code: 'verification', message: /program does not run/ });
+    assert.deepEqual(
+      calls.map(({ command }) => command),
+      ['get-options', 'get-options'],
+    );
   });
 
   const cmdline = (tarball: string, options: object = {}, name = 'board') =>
