@@ -42,16 +42,16 @@ export async function runPlan(invocation: PlanInvocation, io: Io): Promise<numbe
       output?.push === undefined ? plan : { ...plan, hosts: [...new Set([...plan.hosts, output.push.registry])] },
     );
   }
-  io.stdout.write(VIEWS[view](plans));
+  const documents = requests.map(({ request }) => dumpProfile(request.profile));
+  io.stdout.write(view === 'yaml' ? documents.join('---\n') : VIEWS[view](plans));
   if (view === 'text' && output !== undefined) io.stdout.write(section('goes to', destinations(output, plans[0]!)));
   return 0;
 }
 
-/** Of one plan or, for an installer, of one for each architecture. */
-const VIEWS: Readonly<Record<PlanView, (plans: readonly Plan[]) => string>> = {
+/** Of one plan or, for an installer, of one for each architecture. A document, which has values that JSON has not, comes from no plan. */
+const VIEWS: Readonly<Record<Exclude<PlanView, 'yaml'>, (plans: readonly Plan[]) => string>> = {
   text: (plans) => plans.map(formatPlan).join('\n'),
   json: (plans) => `${JSON.stringify(plans.length === 1 ? plans[0] : plans, null, 2)}\n`,
-  yaml: (plans) => plans.map(({ profile }) => dumpProfile(profile)).join('---\n'),
   hosts: (plans) => [...new Set(plans.flatMap(({ hosts }) => hosts))].map((host) => `${host}\n`).join(''),
 };
 

@@ -12,6 +12,7 @@ import { hasExtensions } from './extension-source.ts';
 import { imageCacheSource } from './image-cache-source.ts';
 import { pullBaseInstaller } from './installer-base.ts';
 import type { Plan, PlanRequest } from './plan.ts';
+import { acquireSecureBoot } from './secureboot.ts';
 import { inspectedKernel, ukiOf } from './uki.ts';
 import type { Workplace } from './workplace.ts';
 
@@ -61,7 +62,19 @@ export async function acquireInput(around: Workplace, request: PlanRequest, plan
   const base = await baseInstallerOf(workplace, request, pinned);
   const overlay = await overlayOf(workplace, request, plan, pinned);
   const cache = await cacheOf(workplace, request, plan, pinned);
-  return { workplace, profile, epoch, cmdline: plan.cmdline, assets: extended, ...base, ...overlay, ...cache };
+  const secureBoot = await acquireSecureBoot(workplace, profile, plan.inputs);
+  const signed = secureBoot === undefined ? {} : { secureBoot };
+  return {
+    workplace,
+    profile,
+    epoch,
+    cmdline: plan.cmdline,
+    assets: extended,
+    ...signed,
+    ...base,
+    ...overlay,
+    ...cache,
+  };
 }
 
 /** What was built under its name, compressed if that was planned. Throws what compressing throws. */

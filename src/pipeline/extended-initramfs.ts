@@ -23,6 +23,7 @@ import type { FinalProfile } from '../profiles/resolve.ts';
 import { subtree, type Tree, treeOf } from '../tree/tree.ts';
 import { keptRootfs } from './base-rootfs.ts';
 import { compressContent } from './compress-content.ts';
+import { planCompression } from './compression.ts';
 import { type FetchedExtension, fetchExtensions } from './extension-images.ts';
 import { openWorkplaceStore, type Workplace } from './workplace.ts';
 
@@ -70,6 +71,13 @@ export async function extendInitramfs(workplace: Workplace, base: Bytes, wishes:
   const archive = layersArchive({ layers, firmware }, epoch);
   const tail = await compressContent(workplace, { bytes: archive, name: '', epoch }, archiveCompression(profile));
   return concat([...(head === undefined ? [] : [head]), base, tail.bytes]);
+}
+
+/** Who packs extensions for `profile` on this machine: the same names give the same bytes. */
+export function packersOf({ platform }: Workplace, profile: FinalProfile, epoch: number): string[] {
+  const squashfs = squashfsMaker({ epoch, compressor: compressorOf(profile) }, platform);
+  const { format, level } = archiveCompression(profile);
+  return [squashfs, planCompression(platform.compression, format, level).encoder];
 }
 
 interface Layout {

@@ -10,6 +10,7 @@ import type { PulledImage, Store } from '../oci/store/store.ts';
 import type { Tree } from '../tree/tree.ts';
 import { nameForRules } from '../trust/rules.ts';
 import { type AssetSource, formatAssetSource } from './asset-source.ts';
+import { checkPinned } from './input-digest.ts';
 import { sourceOfRepository } from './repository-source.ts';
 import { openWorkplaceStore, type Workplace } from './workplace.ts';
 
@@ -96,13 +97,7 @@ export async function pullImage(
     ...signalOf(workplace),
     ...(onProgress === undefined ? {} : { onProgress }),
   });
-  if (pinned !== undefined && image.manifestDigest !== pinned) {
-    throw new ImagerError(
-      'verification',
-      `${referenceName}: manifest ${image.manifestDigest}, the plan wants ${pinned}`,
-      { hint: 'the image changed since it was planned: plan again' },
-    );
-  }
+  checkPinned(`${referenceName}: manifest`, image.manifestDigest, pinned);
   return image;
 }
 

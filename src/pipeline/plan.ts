@@ -65,6 +65,8 @@ export interface Plan {
   /** Absent when the output is not compressed. */
   readonly compression?: PlannedCompression;
   readonly inputs: readonly PlannedInput[];
+  /** Who packs system extensions, with versions where that is not this project; absent when there are none, and in a plan that was not resolved. */
+  readonly packers?: readonly string[];
   /** Absent when there is none, and in a plan that was not resolved. */
   readonly overlay?: PlannedOverlay;
   /** Absent when there is none, and before it is here. */
@@ -134,6 +136,7 @@ export async function planBuild(around: Workplace, request: PlanRequest, options
     outputs: [{ path: artifactFileName(profile), kind: profile.output.kind, format: formatOf(profile) }],
     ...(compression === undefined ? {} : { compression }),
     inputs: all,
+    ...(extensions.packers === undefined ? {} : { packers: extensions.packers }),
     ...(overlay.overlay === undefined ? {} : { overlay: overlay.overlay }),
     ...(cache.imageCache === undefined ? {} : { imageCache: cache.imageCache }),
     verifications: verified.verifications,

@@ -221,6 +221,21 @@ describe('refused', () => {
     assert.match(stderr, /SOURCE_DATE_EPOCH "now": want whole seconds/);
   });
 
+  test('a document has overlay options as they were given', async () => {
+    await writeFile(space.path('typed.yaml'), 'float: 1.5\ntext: "1.5"\nlarge: 12345678901234567890\n');
+    const overlay = ['--overlay-image', 'oci:./none', '--overlay-name', 'board'];
+    const options = ['--overlay-option', `@${space.path('typed.yaml')}`];
+    const { text, stderr } = await imager(['plan', ...COMMON, 'iso', '--no-resolve', '--yaml', ...overlay, ...options]);
+    assert.match(text, /\n {4}float: 1\.5\n {4}large: 12345678901234567890\n {4}text: "1\.5"\n/, stderr);
+  });
+
+  test('overlay options that are no text', async () => {
+    await writeFile(space.path('binary'), Uint8Array.of(0xef, 0xbb, 0xbf, 0x61, 0xff));
+    const { code, stderr } = await imager(['plan', ...COMMON, 'iso', '--overlay-option', `k=@${space.path('binary')}`]);
+    assert.equal(code, 2);
+    assert.match(stderr, /binary: not valid UTF-8/);
+  });
+
   test('overlay options that are no mapping', async () => {
     await writeFile(space.path('options.yaml'), '- a\n');
     const { code, stderr } = await imager([

@@ -322,3 +322,21 @@ test('what is odd about an extension is said once: by the plan, or by a build wh
     assert.equal(all.length, 1, all.join('\n'));
   }
 });
+
+test('a plan is named by who packs its extensions, too', async () => {
+  await using workplace = await testWorkplace();
+  const request = await prepared(workplace, [PLAIN]);
+  const { platform } = workplace;
+  const encoders = { ...platform.compression.encoders, zstd: 'another zstd' };
+  const compression: Platform['compression'] = Object.create(platform.compression, { encoders: { value: encoders } });
+  const elsewhere = { ...workplace, platform: { ...platform, compression } };
+  const [here, there] = await Promise.all(
+    [workplace, elsewhere].map((one) => planBuild(one, request, { resolve: true })),
+  );
+  assert.notEqual(planDigest(there!), planDigest(here!));
+  const plain = testRequest(INITRAMFS, { assets: `dir:${join(workplace.directory, 'assets')}` });
+  const digests = await Promise.all(
+    [workplace, elsewhere].map(async (one) => planDigest(await planBuild(one, plain, { resolve: true }))),
+  );
+  assert.equal(digests[1], digests[0]);
+});
