@@ -35,6 +35,8 @@ export interface BuildRequest {
   readonly request: PlanRequest;
   /** What a plan cannot know: flags and documents that say something other than what somebody may think. */
   readonly warnings: readonly string[];
+  /** `host[:port]` of catalogs that were asked, or would be again. */
+  readonly hosts: readonly string[];
 }
 
 /** When the image of an overlay is fetched for the profiles in it: they come before built-in ones of the same name. */
@@ -44,6 +46,7 @@ interface Given {
   readonly profile: GivenProfile;
   readonly meta: readonly MetaOrigin[];
   readonly warnings: readonly string[];
+  readonly hosts: readonly string[];
 }
 
 /** `profileName` is a base profile or `-`. Throws `usage`, `invalid-input`, `unsupported`, and `io` for files that flags name. */
@@ -64,7 +67,8 @@ export async function readBuildRequest(
   };
   const compression = profileName === '-' ? undefined : flags.text.get('compression');
   const { level } = compression === undefined ? {} : parseCompression(compression);
-  const given = profileName === '-' ? await givenOnStdin(flags, io) : await givenByFlags(profileName, flags, io);
+  const given =
+    profileName === '-' ? await givenOnStdin(flags, io) : await givenByFlags(profileName, flags, io, contacts);
   const overlay = await overlayProfilesOf(given.profile, contacts, flags, io);
   const finalised = await finalise(given, overlay.profiles, flags, io);
   const isSmallest = profileName !== '-' && flags.text.get('image-disk-size') === SMALLEST;
@@ -82,35 +86,50 @@ export async function readBuildRequest(
       ...versionWarnings(profile),
       ...(profileName === '-' ? [] : sizeWarnings(profile, flags)),
     ],
+    hosts: given.hosts,
   };
 }
 
-async function givenByFlags(name: string, flags: FlagValues, io: Io): Promise<Given> {
+async function givenByFlags(name: string, flags: FlagValues, io: Io, contacts: OverlayContact): Promise<Given> {
   const { platform } = io;
   const { files } = platform;
   const stdin = (): Io['stdin'] => io.stdin;
   const meta = await readMetaValues(parseMetaFlags(flags), { files, stdin });
-  const named = await namedImages(flags, io);
+  const { hosts, ...named } = await namedImages(flags, io, contacts);
   const inputs = { files: platform.files, hostArchitecture: platform.architecture, named };
-  return { profile: await profileFromFlags(name, flags, meta, inputs), meta, warnings: [] };
+  return { profile: await profileFromFlags(name, flags, meta, inputs), meta, warnings: [], hosts };
 }
 
-/** Asks catalogs, if anything was given by name. */
-async function namedImages(flags: FlagValues, io: Io): Promise<NamedImages> {
+/** Asks catalogs, if anything was given by name. Throws `usage` where nothing may be asked. */
+async function namedImages(
+  flags: FlagValues,
+  io: Io,
+  contacts: OverlayContact,
+): Promise<NamedImages & Pick<Given, 'hosts'>> {
   const names = flags.lists.get('system-extension') ?? [];
   const overlayName = flags.text.get('overlay-name') ?? '';
   const isOverlayNamed = overlayName !== '' && (flags.text.get('overlay-image') ?? '') === '';
-  if (names.length === 0 && !isOverlayNamed) return { extensions: [] };
-  const { resolveExtensionNames, resolveOverlayName } = await import('../pipeline/catalog.ts');
+  if (names.length === 0 && !isOverlayNamed) return { extensions: [], hosts: [] };
+  if (contacts === 'never') {
+    const [flag, image, name] = isOverlayNamed
+      ? ['--overlay-name', '--overlay-image', overlayName]
+      : ['--system-extension', '--system-extension-image', names[0]];
+    throw new ImagerError('usage', `flag ${flag} ${name}: a catalog has its image, and nothing may be asked`, {
+      hint: `give the image with ${image}`,
+    });
+  }
+  const { catalogHosts, resolveExtensionNames, resolveOverlayName } = await import('../pipeline/catalog.ts');
   const { parseWantedExtension } = await import('../extensions/catalog.ts');
   const wanted = names.map(parseWantedExtension);
   const workplace = await workplaceOf(flags, io);
   const version = flags.text.get('talos-version') ?? DEFAULT_TALOS_VERSION;
   const options = (flag: string): CatalogOptions => ({ version, catalogs: flags.lists.get(flag) ?? [] });
-  const { references: extensions } = await resolveExtensionNames(workplace, wanted, options('extension-catalog'));
-  if (!isOverlayNamed) return { extensions };
-  const { reference } = await resolveOverlayName(workplace, overlayName, options('overlay-catalog'));
-  return { extensions, overlay: reference };
+  const named = await resolveExtensionNames(workplace, wanted, options('extension-catalog'));
+  const extensions = named.references;
+  if (!isOverlayNamed) return { extensions, hosts: await catalogHosts(workplace, named.catalogs) };
+  const overlay = await resolveOverlayName(workplace, overlayName, options('overlay-catalog'));
+  const hosts = await catalogHosts(workplace, [...named.catalogs, ...overlay.catalogs]);
+  return { extensions, overlay: overlay.reference, hosts };
 }
 
 async function givenOnStdin(flags: FlagValues, io: Io): Promise<Given> {
@@ -122,7 +141,7 @@ async function givenOnStdin(flags: FlagValues, io: Io): Promise<Given> {
     });
   const text = await readText(io.stdin, PROFILE_LIMIT, 'standard input');
   const { profile, warnings } = parseProfile(text.replace(/^\uFEFF/, ''), { file: 'standard input' });
-  return { profile, meta: [], warnings: [...ignoredFlags(flags, profile.version), ...warnings] };
+  return { profile, meta: [], warnings: [...ignoredFlags(flags, profile.version), ...warnings], hosts: [] };
 }
 
 function ignoredFlags({ text, lists, switches }: FlagValues, version: string): string[] {

@@ -1,6 +1,8 @@
 /** `imager cache create`: its arguments and flags. */
+
 import { type Command, Option } from 'commander';
 import { ImagerError } from '../errors.ts';
+import { mergedOptions } from './merged-options.ts';
 import { addTransportOptions, type TransportFlags } from './transport-flags.ts';
 
 /** As given; absent where it was not. */
@@ -48,7 +50,7 @@ export function addCache(program: Command, found: (flags: CacheFlags) => void): 
     )
     .addHelpText('after', EXAMPLES)
     .action((_images: unknown, _options: unknown, command: Command) => {
-      found({ ...command.optsWithGlobals<Omit<CacheFlags, 'images' | 'target'>>(), ...argumentsOf(command) });
+      found({ ...mergedOptions<Omit<CacheFlags, 'images' | 'target'>>(command), ...argumentsOf(command) });
     });
 }
 

@@ -15,8 +15,7 @@ import type { CatalogFlags } from './mirror-flags.ts';
 
 /** For every Talos version; catalogs are fetched, and verified by the rules of the workplace. Throws `usage` for a name that cannot be one, and as `resolveExtensionNames`. */
 export async function imagesInCatalogs(flags: CatalogFlags, workplace: Workplace): Promise<string[]> {
-  // Builds take one overlay, and that flag may stand before the name of the command.
-  const overlays = [flags.overlayName ?? []].flat();
+  const overlays = flags.overlayName ?? [];
   const wanted = (flags.systemExtension ?? []).map(parseWantedExtension);
   const images: string[] = [];
   const add = async ({ references, catalogs }: Resolved): Promise<void> => {

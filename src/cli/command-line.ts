@@ -1,10 +1,12 @@
 /** argv to a command: commander does the grammar, `flags.ts` says what there is. */
+
 import { Argument, Command, CommanderError, Option } from 'commander';
 import { ImagerError } from '../errors.ts';
 import { addCache, type CacheFlags } from './cache-flags.ts';
 import { addConfig, type ConfigInvocation } from './config-flags.ts';
 import { addDoctor, type DoctorFlags } from './doctor-flags.ts';
-import { FLAGS, type Flag, type FlagValues, GROUP_TITLES, RETIRED_FLAGS } from './flags.ts';
+import { camelCase, FLAGS, type Flag, type FlagValues, GROUP_TITLES, RETIRED_FLAGS } from './flags.ts';
+import { mergedOptions } from './merged-options.ts';
 import { addImages, addMirror, type ImageListFlags, type MirrorFlags } from './mirror-flags.ts';
 import { addTrust, type TrustRefreshFlags } from './root-flags.ts';
 import { addVerify, type VerifyFlags } from './verify-flags.ts';
@@ -263,10 +265,6 @@ function checkedText(flag: Flag, value: string): string {
   return value;
 }
 
-function camelCase(name: string): string {
-  return name.replace(/-([a-z0-9])/g, (_, letter: string) => letter.toUpperCase());
-}
-
 function planView(options: Options): PlanView {
   const wanted = (['json', 'yaml', 'hosts'] as const).filter((view) => options[view] === true);
   if (wanted.length > 1) throw usage(`flags --${wanted.join(' and --')}: want one of them`);
@@ -275,7 +273,7 @@ function planView(options: Options): PlanView {
 
 /** Those of the commands above count too. */
 function storeOptions(command: Command): { readonly store: string | undefined; readonly json: boolean } {
-  const { store, json } = command.optsWithGlobals<Options>();
+  const { store, json } = mergedOptions<Options>(command);
   return { store: typeof store === 'string' ? store : undefined, json: json === true };
 }
 

@@ -1,5 +1,7 @@
 /** `imager config`: its subcommands, arguments and flags. */
+
 import { type Command, Option } from 'commander';
+import { mergedOptions } from './merged-options.ts';
 
 /** As given; absent where it was not. */
 export interface ConfigFlags {
@@ -38,13 +40,13 @@ export function addConfig(program: Command, found: (invocation: ConfigInvocation
     .option('--json', 'print JSON')
     .addHelpText('after', EXAMPLES)
     .action((files: readonly string[], _options: unknown, command: Command) => {
-      found({ command: 'config validate', files, flags: command.optsWithGlobals<ConfigFlags>() });
+      found({ command: 'config validate', files, flags: mergedOptions<ConfigFlags>(command) });
     });
   config
     .command('schema')
     .description('print a JSON schema for editors')
     .option('--talos-version <VERSION>', 'the Talos that will read the documents (default: the newest known)')
     .action((_options: unknown, command: Command) => {
-      found({ command: 'config schema', flags: command.optsWithGlobals<ConfigFlags>() });
+      found({ command: 'config schema', flags: mergedOptions<ConfigFlags>(command) });
     });
 }

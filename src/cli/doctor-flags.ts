@@ -1,5 +1,7 @@
 /** `imager doctor`: its argument and flags. */
+
 import type { Command } from 'commander';
+import { mergedOptions } from './merged-options.ts';
 import { addTransportOptions, type TransportFlags } from './transport-flags.ts';
 
 /** As given; absent where it was not. */
@@ -27,7 +29,7 @@ export function addDoctor(program: Command, found: (flags: DoctorFlags) => void)
     .addHelpText('after', EXAMPLES)
     .action((image: string | undefined, _options: unknown, command: Command) => {
       // Flags that builds have too are accepted before the name of the command.
-      const flags = command.optsWithGlobals<Omit<DoctorFlags, 'image'>>();
+      const flags = mergedOptions<Omit<DoctorFlags, 'image'>>(command);
       found(image === undefined ? flags : { ...flags, image });
     });
 }

@@ -2,9 +2,16 @@
 import { distinctImages, type ImageList, imagesOfProfile, imagesOfRelease } from '../pipeline/image-list.ts';
 import { BUILT_IN_PROFILE_NAMES } from '../profiles/built-in.ts';
 import { readBuildRequest } from './build-request.ts';
-import type { FlagValues } from './flags.ts';
+import { camelCase, FLAGS, type FlagValues } from './flags.ts';
 import type { Io } from './io.ts';
 import type { ImageListFlags } from './mirror-flags.ts';
+
+/** Flags of a build that say how images are reached and who may have signed them. */
+const REACH: readonly string[] = [
+  ...['imager-image', 'mirror', 'hosts-dir', 'insecure', 'offline', 'store', 'policy', 'trusted-root', 'tuf-url'],
+  ...['tuf-root', 'verify-key', 'verify-identity', 'verify-identity-regexp', 'verify-issuer', 'verify-issuer-regexp'],
+  'allow-unsigned',
+];
 
 /** Those that are named, those of the profiles, those of the releases; each once. Throws `invalid-input`, `unsupported`, `io`. */
 export async function readImageList(flags: ImageListFlags, io: Io): Promise<ImageList> {
@@ -25,18 +32,38 @@ export async function readImageList(flags: ImageListFlags, io: Io): Promise<Imag
 async function listOfProfile(
   name: string,
   version: string | undefined,
-  { arch, imagerImage }: ImageListFlags,
+  flags: ImageListFlags,
   io: Io,
 ): Promise<ImageList> {
-  const text = new Map<string, string>();
+  const { text, lists, switches } = reachOf(flags);
   if (version !== undefined) text.set('talos-version', version);
-  if (imagerImage !== undefined) text.set('imager-image', imagerImage);
   const isDocument = !BUILT_IN_PROFILE_NAMES.includes(name);
-  if (arch !== undefined && !isDocument) text.set('arch', arch);
-  const values: FlagValues = { text, lists: new Map(), switches: new Set() };
+  if (flags.arch !== undefined && !isDocument) text.set('arch', flags.arch);
+  const values: FlagValues = { text, lists, switches };
   const around = isDocument && name !== '-' ? { ...ioOf(io), ...(await documentAsInput(name, io)) } : io;
-  const { request, warnings } = await readBuildRequest(isDocument ? '-' : name, values, around);
+  const { request, warnings } = await readBuildRequest(isDocument ? '-' : name, values, around, 'for unknown profiles');
   return { images: imagesOfProfile(request), warnings };
+}
+
+function reachOf(flags: ImageListFlags): {
+  readonly text: Map<string, string>;
+  readonly lists: Map<string, readonly string[]>;
+  readonly switches: Set<string>;
+} {
+  const given = {
+    text: new Map<string, string>(),
+    lists: new Map<string, readonly string[]>(),
+    switches: new Set<string>(),
+  };
+  const values: Readonly<Record<string, unknown>> = { ...flags };
+  for (const { name, kind } of FLAGS) {
+    const value = REACH.includes(name) ? values[camelCase(name)] : undefined;
+    if (value === undefined) continue;
+    if (kind === 'text') given.text.set(name, String(value));
+    else if (kind === 'list') given.lists.set(name, value as readonly string[]);
+    else if (value === true) given.switches.add(name);
+  }
+  return given;
 }
 
 /** Without opening standard input, which is a getter. */

@@ -1,5 +1,7 @@
 /** `imager mirror`, `imager mirror verify` and `imager images`: their arguments and flags. */
+
 import { type Command, Option } from 'commander';
+import { mergedOptions } from './merged-options.ts';
 import { addRootOptions } from './root-flags.ts';
 import { addTransportOptions, type TransportFlags } from './transport-flags.ts';
 
@@ -78,7 +80,7 @@ export function addMirror(
   withOutputOptions(addRootOptions(withRuleOptions(mirror)))
     .addHelpText('after', EXAMPLES)
     .action((target: string | undefined, _options: unknown, command: Command) => {
-      found('mirror', { ...command.optsWithGlobals<Omit<MirrorFlags, 'target'>>(), target: target ?? '' });
+      found('mirror', { ...mergedOptions<Omit<MirrorFlags, 'target'>>(command), target: target ?? '' });
     });
   const verify = withListOptions(mirror.command('verify'))
     .description('prove a copy: every blob by its digest, every signature by the rules; nothing else is contacted')
@@ -86,7 +88,7 @@ export function addMirror(
     .option('--insecure', 'do not check TLS certificates, allow plain HTTP')
     .option('--trusted-root <FILE>', 'sigstore trusted root in JSON (default: that of the public instance)');
   withOutputOptions(withRuleOptions(verify)).action((target: string, _options: unknown, command: Command) => {
-    found('mirror verify', { ...command.optsWithGlobals<Omit<MirrorFlags, 'target'>>(), target });
+    found('mirror verify', { ...mergedOptions<Omit<MirrorFlags, 'target'>>(command), target });
   });
 }
 
@@ -95,7 +97,7 @@ export function addImages(program: Command, found: (flags: ImageListFlags) => vo
     .description('list the images that a Talos release, its nodes and profiles need, one in each line')
     .option('--json', 'print JSON')
     .addHelpText('after', '\nExamples:\n  imager images --talos-version v1.13.9 | imager cache create - ./cache')
-    .action((_options: unknown, command: Command) => found(command.optsWithGlobals<ImageListFlags>()));
+    .action((_options: unknown, command: Command) => found(mergedOptions<ImageListFlags>(command)));
 }
 
 function withListOptions(command: Command): Command {

@@ -33,14 +33,13 @@ export async function runPlan(invocation: PlanInvocation, io: Io): Promise<numbe
     );
   }
   const plans: Plan[] = [];
-  for (const { request, warnings } of requests) {
+  for (const { request, warnings, hosts } of requests) {
     const decided = await planBuild(await workplaceOf(flags, io), request, { resolve: resolve && hasDigests });
     await checkLocked(profile, flags, decided, io);
-    const plan = { ...decided, warnings: [...warnings, ...decided.warnings] };
+    const all = [...decided.hosts, ...hosts, ...(output?.push === undefined ? [] : [output.push.registry])];
+    const plan = { ...decided, hosts: [...new Set(all)], warnings: [...warnings, ...decided.warnings] };
     if (!hasDigests) for (const warning of plan.warnings) io.stderr.write(`warning: ${warning}\n`);
-    plans.push(
-      output?.push === undefined ? plan : { ...plan, hosts: [...new Set([...plan.hosts, output.push.registry])] },
-    );
+    plans.push(plan);
   }
   const documents = requests.map(({ request }) => dumpProfile(request.profile));
   io.stdout.write(view === 'yaml' ? documents.join('---\n') : VIEWS[view](plans));

@@ -1,6 +1,8 @@
 /** Where the trusted root of keyless signatures comes from, as commands take it. */
+
 import type { Command } from 'commander';
 import { ImagerError } from '../errors.ts';
+import { mergedOptions } from './merged-options.ts';
 
 /** As given; absent where it was not. */
 export interface RootFlags {
@@ -38,5 +40,5 @@ export function addTrust(program: Command, found: (flags: TrustRefreshFlags) => 
     .option('--store <DIR>', 'where it is kept (default: $XDG_CACHE_HOME/bootwright)')
     .option('--json', 'print JSON')
     .addHelpText('after', REFRESH_EXAMPLES)
-    .action((_options: unknown, command: Command) => found(command.optsWithGlobals<TrustRefreshFlags>()));
+    .action((_options: unknown, command: Command) => found(mergedOptions<TrustRefreshFlags>(command)));
 }

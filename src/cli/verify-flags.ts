@@ -1,7 +1,9 @@
 /** The flags that say who must have signed: of `imager verify`, in words of cosign. */
+
 import { type Command, Option } from 'commander';
 import { ImagerError } from '../errors.ts';
 import type { Requirement, SignatureHash } from '../trust/policy.ts';
+import { mergedOptions } from './merged-options.ts';
 import { addRootOptions, type RootFlags } from './root-flags.ts';
 import { addTransportOptions, type TransportFlags } from './transport-flags.ts';
 
@@ -71,7 +73,7 @@ export function addVerify(program: Command, found: (flags: VerifyFlags) => void)
     .addHelpText('after', EXAMPLES)
     .action((image: string, _options: unknown, command: Command) => {
       // Flags that builds have too are accepted before the name of the command.
-      found({ ...command.optsWithGlobals<Omit<VerifyFlags, 'image'>>(), image });
+      found({ ...mergedOptions<Omit<VerifyFlags, 'image'>>(command), image });
     });
 }
 

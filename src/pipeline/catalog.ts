@@ -15,7 +15,7 @@ import { fileAt } from '../tree/tree.ts';
 import { nearName } from '../yaml/diagnostic.ts';
 import { decodeYamlText } from '../yaml/document.ts';
 import { formatAssetSource, parseAssetSource } from './asset-source.ts';
-import { type ImageAssetSource, pullImage } from './imager-image.ts';
+import { hostsOfImage, type ImageAssetSource, pullImage } from './imager-image.ts';
 import type { Workplace } from './workplace.ts';
 
 /** Of some hundred references. */
@@ -137,6 +137,12 @@ export async function catalogImages({ platform }: Workplace, catalogs: readonly 
     if (source.kind === 'registry') references.push(source.reference);
   }
   return references;
+}
+
+/** `host[:port]` of what may be contacted for `catalogs`. */
+export async function catalogHosts(workplace: Workplace, catalogs: readonly string[]): Promise<string[]> {
+  const images = await catalogImages(workplace, catalogs);
+  return images.flatMap((reference) => hostsOfImage(workplace, { kind: 'registry', reference }));
 }
 
 async function readCatalog(workplace: Workplace, text: string, file: string): Promise<string> {

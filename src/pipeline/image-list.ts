@@ -92,6 +92,8 @@ export function imagesOfProfile(request: AssetWishes): string[] {
     ...input.systemExtensions,
     input.imageCache,
     ...(overlay === null ? [] : [overlay.image]),
+    // What goes into an installer beside it may be another image.
+    ...(overlay !== null && output.kind === 'installer' ? [input.overlayInstaller] : []),
   ];
   return [
     ...(needsImage && source.kind === 'registry' ? [source.reference] : []),

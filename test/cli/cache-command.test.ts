@@ -210,12 +210,6 @@ describe('what cannot be', () => {
     });
   }
 
-  test('offline', async () => {
-    const { code, stderr } = await imager(['--offline', 'cache', 'create', 'registry.example/team/app:v1', 'x']);
-    assert.equal(code, 5, stderr);
-    assert.match(stderr, /offline none may be asked/);
-  });
-
   test('cache without create, an empty list, a list from a terminal', async () => {
     assert.match((await imager(['cache', 'serve'])).stderr, /cache serve: want create/);
     assert.match(

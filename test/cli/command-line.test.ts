@@ -87,6 +87,16 @@ test('flags before the name of a command count too', async () => {
     store: '/s',
     json: true,
   });
+  // Of the last command that takes one; a text here is a list there.
+  assert.deepEqual(await parse('--store', '/s', 'store', 'ls', '--store', '/t'), {
+    command: 'store ls',
+    store: '/t',
+    json: false,
+  });
+  const images = await parse('--talos-version', 'v1.13.8', 'images', '--talos-version', 'v1.13.9');
+  assert.deepEqual(images, { command: 'images', flags: { talosVersion: ['v1.13.8', 'v1.13.9'] } });
+  const mirror = await parse('mirror', '--image', 'a', 'verify', '--image', 'b', 'oci:x');
+  assert.deepEqual(mirror, { command: 'mirror verify', flags: { target: 'oci:x', image: ['a', 'b'] } });
 });
 
 test('store, doctor', async () => {
@@ -116,6 +126,8 @@ const USAGE_ERRORS: readonly (readonly [readonly string[], RegExp])[] = [
   [['store', 'list'], /store list: want ls/],
   [['completion'], /shell/],
   [['store', 'prune', '--older-than', 'yesterday'], /yesterday/],
+  [['--offline', 'verify', 'a/b:v1'], /^flag --offline: verify has none$/],
+  [['--meta', '1=a', 'mirror', 'verify', 'oci:x'], /^flag --meta: mirror verify has none$/],
 ];
 
 for (const [args, message] of USAGE_ERRORS) {

@@ -202,6 +202,8 @@ describe('refused', () => {
     [['iso', '--secureboot-enroll-keys', 'never'], 2, /flag --secureboot-enroll-keys "never": want if-safe,/],
     [['iso', '--embedded-config-path', '/nonexistent'], 6, /\/nonexistent: no such file/],
     [['metal', '--board', 'rpi'], 3, /flag --board: was removed in Talos 1\.13: .*--overlay-name/],
+    [['iso', '--system-extension', 'gvisor'], 1, /--system-extension gvisor: a catalog has its image, and nothing may/],
+    [['iso', '--overlay-name', 'board'], 1, /--overlay-name board: .*\n {2}hint: give the image with --overlay-image/],
     [['iso', '--json', '--hosts'], 1, /flags --json and --hosts: want one of them/],
   ] as const) {
     test(args.join(' '), async () => {

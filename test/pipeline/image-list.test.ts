@@ -1,7 +1,8 @@
 /** Lists of what Talos releases need: versions as their sources have them, read off for some releases. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { distinctImages, imagesOfRelease } from '../../src/pipeline/image-list.ts';
+import { distinctImages, imagesOfProfile, imagesOfRelease } from '../../src/pipeline/image-list.ts';
+import { testRequest } from '../support/pipeline.ts';
 import { rejected } from '../support/rejected.ts';
 
 test('a release from before unified installers', () => {
@@ -59,4 +60,15 @@ test('what is no version is refused', () => {
 
 test('the same image by two names is there once', () => {
   assert.deepEqual(distinctImages(['a/b', 'docker.io/a/b:latest', 'a/c']), ['a/b', 'a/c']);
+});
+
+test('an installer with an overlay takes both of its images', () => {
+  const image = (imageRef: string): { imageRef: string } => ({ imageRef });
+  const request = testRequest({
+    baseProfileName: 'installer',
+    input: { baseInstaller: image('r.example/base:v1'), overlayInstaller: image('r.example/board-arm64:v1') },
+    overlay: { name: 'board', image: image('r.example/board-amd64:v1'), options: {} },
+  });
+  const images = imagesOfProfile(request);
+  for (const name of ['base', 'board-amd64', 'board-arm64']) assert.ok(images.includes(`r.example/${name}:v1`), name);
 });
