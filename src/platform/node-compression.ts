@@ -34,6 +34,9 @@ let lzma2: { readonly library: NativeLzma2 | undefined } | undefined;
 /** Blocks up to this size take less time to decode than a turn through the thread pool does. Bytes. */
 const AT_ONCE = 64 << 10;
 
+/** What hardly any content is larger than, to its compressed form. */
+const USUAL_RATIO = 16;
+
 const DECODERS = {
   zlib: { atOnce: inflateSync, later: promisify<Uint8Array, ZlibOptions, Buffer>(inflate) },
   gzip: { atOnce: gunzipSync, later: promisify<Uint8Array, ZlibOptions, Buffer>(gunzip) },
@@ -62,8 +65,8 @@ export const nodeCompression: Compression = {
     }),
   async unpackBlock(format, data, limit, expected = limit) {
     const { atOnce, later } = DECODERS[format];
-    // Room for more than is there: a decoder that fills its buffer takes another one.
-    const chunkSize = Math.min(CHUNK, expected + 64);
+    // One buffer for all where the expectation is not absurd, and room for more than is there: a decoder that fills its buffer takes another one.
+    const chunkSize = Math.min(expected + 64, Math.max(CHUNK, data.length * USUAL_RATIO));
     try {
       if (expected <= AT_ONCE) return atOnce(data, { chunkSize, maxOutputLength: Math.max(1, expected) });
     } catch (error) {
