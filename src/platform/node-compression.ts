@@ -63,8 +63,9 @@ export const nodeCompression: Compression = {
       pledgedSrcSize: data.length,
       params: { [constants.ZSTD_c_compressionLevel]: level, [constants.ZSTD_c_checksumFlag]: 0 },
     }),
-  async unpackBlock(format, data, limit, expected = limit) {
+  async unpackBlock(format, data, limit, declared = limit) {
     const { atOnce, later } = DECODERS[format];
+    const expected = Math.min(declared, limit);
     // One buffer for all where the expectation is not absurd, and room for more than is there: a decoder that fills its buffer takes another one.
     const chunkSize = Math.min(expected + 64, Math.max(CHUNK, data.length * USUAL_RATIO));
     try {
