@@ -39,14 +39,7 @@ export interface Fork {
   readonly extents: number;
 }
 
-export interface InodeCore {
-  readonly number: number;
-  /** Type and permissions. */
-  readonly mode: number;
-  readonly uid: number;
-  readonly gid: number;
-  readonly links: number;
-  readonly size: number;
+export interface InodeCore extends Omit<StatFields, 'modified'> {
   /** Blocks that the inode owns, whatever for. */
   readonly blocks: number;
   readonly generation: number;
