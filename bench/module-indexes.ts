@@ -12,11 +12,11 @@ import { type Candidate, measure, median } from './measure.ts';
 const SCRIPT = fileURLToPath(new URL('index-modules.ts', import.meta.url));
 
 /**
- * Debian's modules as they come, compressed; unpacked; and inside a layer, where depmod needs them taken out first. Ours in a process of its own each time,
+ * Debian's modules as they come, compressed; unpacked; compressed as other distributions do; and inside a layer, where depmod needs them taken out first. Ours in a process of its own each time,
  * without Node's start: a build has paid for that.
  */
 export async function moduleIndexes({ directory, runs }: Bench): Promise<Row[]> {
-  const missing = skipWithout('depmod', 'apt-get', 'dpkg-deb', 'xz', 'tar') || withoutSpace(directory, 2);
+  const missing = skipWithout('depmod', 'apt-get', 'dpkg-deb', 'xz', 'zstd', 'tar') || withoutSpace(directory, 2);
   if (missing !== false) return [notMeasured('module indexes', missing)];
   const { root, version } = await debianKernel('linux-image-amd64', 'amd64');
   const own = join(directory, 'root');
@@ -31,6 +31,9 @@ export async function moduleIndexes({ directory, runs }: Bench): Promise<Row[]> 
   const rows = [compared(`indexes of ${count} modules, .ko.xz`, modules, 'depmod', depmod)];
   execFileSync('sh', ['-c', 'find "$1" -name "*.ko.xz" -print0 | xargs -0 xz -d', 'sh', modules]);
   rows.push(compared(`indexes of ${count} modules, .ko`, modules, 'depmod', depmod));
+  execFileSync('sh', ['-c', 'find "$1" -name "*.ko" -print0 | xargs -0 zstd -q --rm', 'sh', modules]);
+  rows.push(compared(`indexes of ${count} modules, .ko.zst`, modules, 'depmod', depmod));
+  execFileSync('sh', ['-c', 'find "$1" -name "*.ko.zst" -print0 | xargs -0 zstd -dq --rm', 'sh', modules]);
   const layer = join(directory, 'layer.tar');
   execFileSync('tar', ['-cf', layer, '-C', modules, '.']);
   const unpack = ['sh', '-c', 'mkdir -p "$2" && tar -xf "$1" -C "$2" && shift 2 && "$@"', 'sh', layer, modules];

@@ -27,20 +27,39 @@ export async function writeToFile(files: Files, path: string, bytes: Bytes, opti
   await files.remove(temporary);
   const file = await files.create(temporary);
   try {
-    try {
+    await writeThenRename(files, file, path, async () => {
       await file.truncate(bytes.size);
       await writeExtents(file, bytes, options);
       if (options.sync === true) await file.sync();
-    } finally {
-      await file.close();
-    }
-    options.signal?.throwIfAborted();
-    await files.rename(temporary, path);
+      options.signal?.throwIfAborted();
+    });
   } catch (error) {
-    await files.remove(temporary);
     throw asCanceled(error, options.signal);
   }
   if (options.sync === true) await files.syncDirectory(path.replace(/[^/]*$/, '') || '.');
+}
+
+/**
+ * Has `write` fill a new file, closes it and gives it the name `path`: on any failure it is gone, and what was at `path` stays.
+ * Throws `io`, and what `write` throws.
+ */
+export async function writeThenRename(
+  files: Files,
+  file: NewFile,
+  path: string,
+  write: () => Promise<void>,
+): Promise<void> {
+  try {
+    try {
+      await write();
+    } finally {
+      await file.close();
+    }
+    await files.rename(file.path, path);
+  } catch (error) {
+    await files.remove(file.path);
+    throw error;
+  }
 }
 
 /** Zeros of at least this size are left out of a file: what file systems make holes of. Bytes. */

@@ -1,4 +1,5 @@
 /** An image cache in a directory: blobs first, what names them afterwards, so that it is a right cache of fewer images whenever we are stopped. */
+import { writeThenRename } from '../bytes/write.ts';
 import { ImagerError } from '../errors.ts';
 import { throwIfCanceled } from '../oci/store/receive.ts';
 import type { Files, Platform as Machine } from '../platform/types.ts';
@@ -96,13 +97,10 @@ async function writeDocument(files: Files, path: string, partial: string, data: 
   await files.makeDirectory(path.slice(0, path.lastIndexOf('/')));
   await files.remove(partial);
   const file = await files.create(partial);
-  try {
+  await writeThenRename(files, file, path, async () => {
     await file.write(0, data);
     await file.sync();
-  } finally {
-    await file.close();
-  }
-  await files.rename(partial, path);
+  });
 }
 
 async function holds(files: Files, path: string, data: Uint8Array): Promise<boolean> {

@@ -9,10 +9,15 @@ import {
   createGzip,
   createZstdDecompress,
   deflateRaw,
+  gunzip,
+  gunzipSync,
   inflate,
+  inflateSync,
   type ZlibOptions,
+  type ZstdOptions,
   zstdCompress,
   zstdDecompress,
+  zstdDecompressSync,
 } from 'node:zlib';
 import { invalid } from '../errors.ts';
 import { loadLzma2 } from './node-lzma2.ts';
@@ -25,6 +30,18 @@ const AHEAD: ZlibOptions & TransformOptions = { chunkSize: CHUNK, readableHighWa
 
 /** Loaded when first asked for: few commands need it. */
 let lzma2: { readonly library: NativeLzma2 | undefined } | undefined;
+
+/** Blocks up to this size take less time to decode than a turn through the thread pool does. Bytes. */
+const AT_ONCE = 64 << 10;
+
+/** What hardly any content is larger than, to its compressed form. */
+const USUAL_RATIO = 16;
+
+const DECODERS = {
+  zlib: { atOnce: inflateSync, later: promisify<Uint8Array, ZlibOptions, Buffer>(inflate) },
+  gzip: { atOnce: gunzipSync, later: promisify<Uint8Array, ZlibOptions, Buffer>(gunzip) },
+  zstd: { atOnce: zstdDecompressSync, later: promisify<Uint8Array, ZstdOptions, Buffer>(zstdDecompress) },
+};
 
 /** One-shot calls run in libuv's pool, as many at once as it has threads. */
 export const nodeCompression: Compression = {
@@ -46,16 +63,21 @@ export const nodeCompression: Compression = {
       pledgedSrcSize: data.length,
       params: { [constants.ZSTD_c_compressionLevel]: level, [constants.ZSTD_c_checksumFlag]: 0 },
     }),
-  async unpackBlock(format, data, limit) {
+  async unpackBlock(format, data, limit, declared = limit) {
+    const { atOnce, later } = DECODERS[format];
+    const expected = Math.min(declared, limit);
+    // One buffer for all where the expectation is not absurd, and room for more than is there: a decoder that fills its buffer takes another one.
+    const chunkSize = Math.min(expected + 64, Math.max(CHUNK, data.length * USUAL_RATIO));
     try {
-      return format === 'zlib'
-        ? await promisify(inflate)(data, { chunkSize: Math.min(CHUNK, limit + 64), maxOutputLength: limit })
-        : await promisify(zstdDecompress)(data, { chunkSize: Math.min(CHUNK, limit + 64), maxOutputLength: limit });
+      if (expected <= AT_ONCE) return atOnce(data, { chunkSize, maxOutputLength: Math.max(1, expected) });
     } catch (error) {
-      if (isZlibError(error) || (error instanceof RangeError && 'code' in error)) {
-        throw invalid(`damaged ${format} block: ${error.message}`, { cause: error });
-      }
-      throw error;
+      // More than expected is an error only where it is more than the limit.
+      if (expected === limit || !isTooLarge(error)) throw damagedBlock(format, error);
+    }
+    try {
+      return await later(data, { chunkSize, maxOutputLength: limit });
+    } catch (error) {
+      throw damagedBlock(format, error);
     }
   },
   get lzma2() {
@@ -107,6 +129,15 @@ async function* through(input: Chunks, transform: Transform, what: string, signa
   } finally {
     transform.destroy();
   }
+}
+
+function damagedBlock(format: string, error: unknown): unknown {
+  if (!isZlibError(error) && !isTooLarge(error)) return error;
+  return invalid(`damaged ${format} block: ${error.message}`, { cause: error });
+}
+
+function isTooLarge(error: unknown): error is Error {
+  return error instanceof RangeError && 'code' in error;
 }
 
 function isZlibError(error: unknown): error is Error {

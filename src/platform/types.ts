@@ -92,10 +92,15 @@ export interface Compression {
   /** `data` as one zstd frame without a checksum; an empty frame may follow. Level 1..22. Several calls at once run at once. */
   zstdFrame(data: Uint8Array, level: number): Promise<Uint8Array>;
   /**
-   * What one compressed block of a container stands for: a zlib stream or a zstd frame, whole. Throws `invalid-input` on damage, and for more than `limit` bytes.
-   * Several calls at once run at once.
+   * What one compressed block of a container stands for: a zlib stream, gzip members or a zstd frame, whole. Throws `invalid-input` on damage, and for more than `limit` bytes.
+   * Fastest where `expected`, by default the limit, is how many there are. Several calls at once run at once.
    */
-  unpackBlock(format: 'zlib' | 'zstd', data: Uint8Array, limit: number): Promise<Uint8Array>;
+  unpackBlock(
+    format: 'zlib' | 'gzip' | 'zstd',
+    data: Uint8Array,
+    limit: number,
+    expected?: number,
+  ): Promise<Uint8Array>;
   /** `undefined` where there is no native LZMA2: `formats/xz` then does without. */
   readonly lzma2: NativeLzma2 | undefined;
   /** As many calls as are worth having at work at once: more of them would only take the processors' caches from each other. */

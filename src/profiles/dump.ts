@@ -19,7 +19,7 @@ const RELEASES: Readonly<Record<'1.13' | '1.14', { readonly era: YamlEra; readon
 /** Byte for byte; empty fields are left out where upstream leaves them out. */
 export function dumpProfile(profile: Profile, options: DumpOptions = {}): string {
   const { release = '1.14' } = options;
-  const value = shownFields(PROFILE as Rows, profile as unknown as Fields, release);
+  const value = shownValue({ type: 'group', rows: PROFILE as Rows }, profile, release);
   return emitYaml(value, { indent: 2, ...RELEASES[release] });
 }
 

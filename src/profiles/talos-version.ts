@@ -29,7 +29,7 @@ export function parseTalosVersion(text: string): TalosVersion | undefined {
   while (parts.length < 3) parts.push('0');
   const match = FULL_VERSION.exec(parts.join('.'));
   if (match === null) return undefined;
-  const [, major, minor, patch, preRelease = ''] = match as unknown as [string, string, string, string, string?];
+  const [, major = '', minor = '', patch = '', preRelease = ''] = match;
   const numbers = [major, minor, patch, ...preRelease.split('.').filter((part) => /^[0-9]+$/.test(part))];
   if (numbers.some((number) => BigInt(number) > MAX_NUMBER)) return undefined;
   return {

@@ -15,6 +15,7 @@ import { nodePlatform } from '../../src/platform/node.ts';
 import { DEFAULT_DIRECTORY, type Entry, type Literal, type Tree, treeOf, treeOfLiterals } from '../../src/tree/tree.ts';
 import { demoFiles, demoLayout, skipWithoutDemoAssets } from '../support/demo-assets.ts';
 import { extensionImage, extensionTree } from '../support/extension-images.ts';
+import { attributeLines, attributeReader, TELL_ATTRIBUTES } from '../support/guest-attributes.ts';
 import { randomBytes, writeLayout } from '../support/image.ts';
 import { startImager } from '../support/imager-process.ts';
 import { amdMicrocode, MICROCODE_CPU } from '../support/microcode.ts';
@@ -141,6 +142,7 @@ async function expectedLines(tree: Tree): Promise<string[]> {
     if (entry.kind !== 'file' || !path.startsWith('./') || path.includes('/firmware/')) continue;
     lines.push(`${sumOf(await read(entry.content))}  ${path}`);
     if (entry.inode !== undefined) lines.push(`links 2 ${path}`);
+    lines.push(...attributeLines(entry, path.slice('./'.length)));
   }
   return lines;
 }
@@ -196,6 +198,7 @@ async function baseWith({ version, modules }: KernelFiles): Promise<Uint8Array> 
     'lib/guest/squashfs.ko.xz': modules['squashfs.ko.xz']!,
     'lib/guest/loop.ko.xz': modules['loop.ko.xz']!,
     'guest-init': guestInit(version),
+    ...Object.fromEntries(await attributeReader(directory)),
   };
   const tree = treeOf(treeOfLiterals(files).entries.map((entry) => ({ ...entry, mode: 0o755 })));
   const own = await platform.compression.zstdFrame(await read(layoutCpio(tree)), 3);
@@ -227,6 +230,7 @@ for image in *.sqsh; do
     sha256sum "$file"
     echo "links $(busybox stat -c %h "$file") $file"
   done >&3
+  ${TELL_ATTRIBUTES} >&3
   [ -d usr/lib/modules ] && busybox cp -r usr/lib/modules/* /lib/modules/
   cd /
   busybox umount /mnt

@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { deflateSync, zstdCompressSync } from 'node:zlib';
+import { deflateSync, gzipSync, zstdCompressSync } from 'node:zlib';
 import { nodeCompression } from '../../src/platform/node-compression.ts';
 import { stream } from '../support/bytes.ts';
 
 const PLAIN = Buffer.concat([stream('block', 30_000), Buffer.alloc(30_000)]);
 const BLOCKS = [
   ['zlib', deflateSync(PLAIN)],
+  ['gzip', gzipSync(PLAIN)],
   ['zstd', zstdCompressSync(PLAIN)],
 ] as const;
 
@@ -14,6 +15,18 @@ test('a block is unpacked up to its limit and not beyond', async () => {
   for (const [format, block] of BLOCKS) {
     assert.deepEqual(Buffer.from(await nodeCompression.unpackBlock(format, block, PLAIN.length)), PLAIN);
     await assert.rejects(nodeCompression.unpackBlock(format, block, PLAIN.length - 1), { code: 'invalid-input' });
+  }
+});
+
+test('what is expected of a block decides nothing: less may be there, or more', async () => {
+  for (const [format, block] of BLOCKS) {
+    for (const expected of [0, 1, PLAIN.length - 1, PLAIN.length, PLAIN.length + 1, 1 << 20]) {
+      const unpacked = await nodeCompression.unpackBlock(format, block, 1 << 20, expected);
+      assert.deepEqual(Buffer.from(unpacked), PLAIN, `${format}, ${expected} bytes expected`);
+      await assert.rejects(nodeCompression.unpackBlock(format, block, PLAIN.length - 1, expected), {
+        code: 'invalid-input',
+      });
+    }
   }
 });
 

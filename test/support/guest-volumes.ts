@@ -1,7 +1,7 @@
 /** A guest with the kernel of the demonstration image mounts file systems, says what is in them, and writes to them. */
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { filesOf } from '../../scripts/demo/debian-packages.ts';
@@ -9,6 +9,7 @@ import { demoPackages } from '../../scripts/demo/image.ts';
 import { read } from '../../src/bytes/read.ts';
 import type { Entry, Tree } from '../../src/tree/tree.ts';
 import { demoFiles, skipWithoutDemoAssets } from './demo-assets.ts';
+import { attributeLines, attributeReader, TELL_ATTRIBUTES } from './guest-attributes.ts';
 import { bootSerial, skipWithoutQemu } from './qemu.ts';
 import { skipWithout } from './tools.ts';
 
@@ -101,6 +102,7 @@ look() {
   cd /mnt
   find . -exec busybox stat -c '%f %u %g %Y %n' {} +
   find . -type f -exec sha256sum {} +
+  ${TELL_ATTRIBUTES}
   find . -type l | while read -r link; do echo "link $(busybox readlink "$link") $link"; done
   if [ $4 = rw ]; then
     for name in 1 2 3 4 5 6 7 8 9; do echo "$name" >"hard/written by the guest $name"; done
@@ -118,7 +120,7 @@ function nvme(index: number, sectorSize: number): string {
   return `nvme,serial=volume${index},drive=volume${index},logical_block_size=${sectorSize},physical_block_size=${sectorSize}`;
 }
 
-/** What stat, sha256sum and readlink say about all entries. */
+/** What stat, sha256sum, readlink and getfattr say about all entries. */
 export async function guestLines(tree: Tree): Promise<string[]> {
   return (await Promise.all(tree.entries.map(linesOf))).flat();
 }
@@ -133,7 +135,7 @@ async function linesOf(entry: Entry): Promise<string[]> {
     lines.push(`${sum.digest('hex')}  ${path}`);
   }
   if (entry.kind === 'symlink') lines.push(`link ${entry.target} ${path}`);
-  return lines;
+  return [...lines, ...attributeLines(entry, entry.path === '' ? '.' : entry.path)];
 }
 
 /** The demonstration's initramfs, then an archive whose `init` takes the place of its own. */
@@ -144,13 +146,20 @@ async function guestInitramfs(
 ): Promise<string> {
   const { modules = [], scratch } = options;
   const root = join(scratch, 'root');
-  mkdirSync(join(root, 'lib/volumes'), { recursive: true });
-  for (const [name, data] of await kernelModules(modules, scratch))
-    writeFileSync(join(root, 'lib/volumes', name), data);
-  writeFileSync(join(root, 'init'), init(volumes, options));
-  chmodSync(join(root, 'init'), 0o755);
-  const names = ['init', 'lib', 'lib/volumes', ...modules.map((name) => `lib/volumes/${name}.ko.xz`)].join('\n');
-  const archive = execFileSync('cpio', ['-o', '-H', 'newc', '--quiet'], { cwd: root, input: `${names}\n` });
+  const files = new Map<string, Uint8Array | string>([
+    ['init', init(volumes, options)],
+    ...(await attributeReader(scratch)),
+    ...[...(await kernelModules(modules, scratch))].map(([name, data]) => [`lib/volumes/${name}`, data] as const),
+  ]);
+  const directories = ['lib', 'lib/attributes', 'lib/volumes'];
+  for (const directory of directories) mkdirSync(join(root, directory), { recursive: true });
+  for (const [path, data] of files) writeFileSync(join(root, path), data, { mode: 0o755 });
+  const names = [...directories, ...files.keys()].join('\n');
+  const archive = execFileSync('cpio', ['-o', '-H', 'newc', '--quiet'], {
+    cwd: root,
+    input: `${names}\n`,
+    maxBuffer: 1 << 26,
+  });
   const own = readFileSync(initramfs);
   const padding = Buffer.alloc((4 - (own.length % 4)) % 4);
   const path = join(scratch, 'initramfs');

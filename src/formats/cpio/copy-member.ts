@@ -2,7 +2,8 @@
 import type { StreamSink } from '../../bytes/write.ts';
 import { invalid } from '../../errors.ts';
 import type { Chunks } from '../../platform/types.ts';
-import { ALIGNMENT, decodeHeader, HEADER_SIZE, isHeader, MAX_NAME, TRAILER, TYPE_FILE, TYPE_MASK } from './header.ts';
+import { MODE, typeOfMode } from '../../tree/mode.ts';
+import { ALIGNMENT, decodeHeader, HEADER_SIZE, isHeader, MAX_NAME, TRAILER } from './header.ts';
 
 /**
  * Writes the data of the first regular file called `name`, a leading `./` apart, to `sink`. False when the archive, up to its trailer, has none. Throws
@@ -20,7 +21,7 @@ export async function copyMember(input: Chunks, name: string, sink: StreamSink):
       const found = new TextDecoder().decode((await reader.take(nameSize)).subarray(0, -1));
       await reader.skip(-reader.position & (ALIGNMENT - 1));
       if (found === TRAILER) return false;
-      if (found.replace(/^(?:\.?\/)+/, '') === name && (mode & TYPE_MASK) === TYPE_FILE) {
+      if (found.replace(/^(?:\.?\/)+/, '') === name && typeOfMode(mode) === MODE.file) {
         await reader.copy(size, sink);
         return true;
       }

@@ -3,23 +3,9 @@ import { type Bytes, EMPTY, slice } from '../../bytes/bytes.ts';
 import { readInto } from '../../bytes/read.ts';
 import { KIB } from '../../bytes/units.ts';
 import { invalid } from '../../errors.ts';
+import { MODE, typeOfMode } from '../../tree/mode.ts';
 import { type Entry, type Tree, treeOf } from '../../tree/tree.ts';
-import {
-  ALIGNMENT,
-  type CpioHeader,
-  decodeHeader,
-  HEADER_SIZE,
-  isHeader,
-  MAX_NAME,
-  TRAILER,
-  TYPE_BLOCK,
-  TYPE_CHARACTER,
-  TYPE_DIRECTORY,
-  TYPE_FIFO,
-  TYPE_FILE,
-  TYPE_MASK,
-  TYPE_SYMLINK,
-} from './header.ts';
+import { ALIGNMENT, type CpioHeader, decodeHeader, HEADER_SIZE, isHeader, MAX_NAME, TRAILER } from './header.ts';
 
 export interface DecodeCpioOptions {
   /** More members are refused. Default 2^20. */
@@ -146,25 +132,25 @@ async function entryOf(member: Member, window: Window, links: Links): Promise<En
   const { uid, gid, mtime, major, minor } = header;
   const attributes = { mode: header.mode & 0o7777, uid, gid, mtime };
   const content = slice(window.bytes, member.data, member.data + header.size);
-  switch (header.mode & TYPE_MASK) {
-    case TYPE_FILE: {
+  switch (typeOfMode(header.mode)) {
+    case MODE.file: {
       if (header.links < 2) return { kind: 'file', path, content, ...attributes };
       return { kind: 'file', path, content, inode: links.symbolOf(header, content), ...attributes };
     }
-    case TYPE_DIRECTORY:
+    case MODE.directory:
       return { kind: 'directory', path, ...attributes };
-    case TYPE_SYMLINK: {
+    case MODE.symlink: {
       if (header.size === 0 || header.size >= MAX_NAME)
         throw invalid(`cpio member "${path}": a link target of ${header.size} bytes, want 1..${MAX_NAME - 1}`);
       const target = utf8(await window.at(member.data, header.size), `cpio member "${path}": its link target`);
       if (target.includes('\0')) throw invalid(`cpio member "${path}": its link target contains NUL`);
       return { kind: 'symlink', path, target, ...attributes };
     }
-    case TYPE_CHARACTER:
+    case MODE.character:
       return { kind: 'character', path, major, minor, ...attributes };
-    case TYPE_BLOCK:
+    case MODE.block:
       return { kind: 'block', path, major, minor, ...attributes };
-    case TYPE_FIFO:
+    case MODE.fifo:
       return { kind: 'fifo', path, ...attributes };
     default:
       throw invalid(

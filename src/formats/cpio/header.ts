@@ -13,14 +13,6 @@ export const TRAILER = 'TRAILER!!!';
 /** Linux reads no longer names and link targets, their NUL included (PATH_MAX). */
 export const MAX_NAME = 4096;
 
-export const TYPE_MASK: number = 0o170000;
-export const TYPE_FIFO: number = 0o010000;
-export const TYPE_CHARACTER: number = 0o020000;
-export const TYPE_DIRECTORY: number = 0o040000;
-export const TYPE_BLOCK: number = 0o060000;
-export const TYPE_FILE: number = 0o100000;
-export const TYPE_SYMLINK: number = 0o120000;
-
 /** In the order of the header; each 0..2^32-1. */
 const FIELDS = [
   'inode',

@@ -1,19 +1,9 @@
 /** A tree as a cpio archive in the `newc` format, what Linux unpacks as initramfs. Contents are referred to, not copied. */
 import { type Bytes, concat, EMPTY, ofMemory, ofText, padToMultiple, zeros } from '../../bytes/bytes.ts';
 import { invalid } from '../../errors.ts';
+import { MODE } from '../../tree/mode.ts';
 import type { Entry, FileEntry, Tree } from '../../tree/tree.ts';
-import {
-  ALIGNMENT,
-  encodeHeader,
-  MAX_NAME,
-  TRAILER,
-  TYPE_BLOCK,
-  TYPE_CHARACTER,
-  TYPE_DIRECTORY,
-  TYPE_FIFO,
-  TYPE_FILE,
-  TYPE_SYMLINK,
-} from './header.ts';
+import { ALIGNMENT, encodeHeader, MAX_NAME, TRAILER } from './header.ts';
 
 export interface CpioOptions {
   /** The archive is filled with zeros to a multiple of this, bytes. Default 512, as GNU cpio does. */
@@ -95,24 +85,24 @@ function memberOf(entry: Entry, inode: number): NamedMember {
   const common = { path, inode, uid, gid, mtime, links: 1, data: EMPTY };
   switch (entry.kind) {
     case 'file':
-      return { ...common, mode: TYPE_FILE | mode, data: entry.content };
+      return { ...common, mode: MODE.file | mode, data: entry.content };
     case 'directory':
       // Whatever it holds, as GNU cpio from 2.14 on: so that the archive does not depend on a file system's way of counting.
-      return { ...common, mode: TYPE_DIRECTORY | mode, links: 2 };
+      return { ...common, mode: MODE.directory | mode, links: 2 };
     case 'symlink': {
       const data = ofText(entry.target);
       if (data.size >= MAX_NAME) {
         throw invalid(`symbolic link "${path}": a target of ${data.size} bytes, want fewer than ${MAX_NAME}`);
       }
-      return { ...common, mode: TYPE_SYMLINK | mode, data };
+      return { ...common, mode: MODE.symlink | mode, data };
     }
     case 'character':
     case 'block': {
-      const type = entry.kind === 'character' ? TYPE_CHARACTER : TYPE_BLOCK;
+      const type = entry.kind === 'character' ? MODE.character : MODE.block;
       return { ...common, mode: type | mode, major: entry.major, minor: entry.minor };
     }
     case 'fifo':
-      return { ...common, mode: TYPE_FIFO | mode };
+      return { ...common, mode: MODE.fifo | mode };
   }
 }
 

@@ -4,11 +4,11 @@
  */
 import type { Bytes } from '../../bytes/bytes.ts';
 import { read } from '../../bytes/read.ts';
-import { MIB } from '../../bytes/units.ts';
 import { decodeUtf8 } from '../../bytes/utf8.ts';
 import { invalid } from '../../errors.ts';
-import { MODE, typeOfMode } from '../../tree/mode.ts';
-import { type Attributes, type Entry, type Tree, treeOf } from '../../tree/tree.ts';
+import { type Tree, treeOf } from '../../tree/tree.ts';
+import { decodeName, entryOfInode, MAXIMUM_ATTRIBUTE_BYTES, MAXIMUM_DIRECTORY_BLOCKS } from '../volume/inode-entry.ts';
+import { type DecodeOptions, walkVolume } from '../volume/walk.ts';
 import { decodeAttributeBlock, decodeInodeAttributes, isSealedAttributeBlock } from './attribute.ts';
 import { type DecodedItem, decodeDirectoryBlock, isSealedDirectoryBlock } from './directory-block.ts';
 import { ROOT_SIZE } from './extent-tree.ts';
@@ -17,22 +17,6 @@ import { type DecodedInode, INODE, INODE_FLAGS } from './inode.ts';
 import { decodeDevice } from './inode-plan.ts';
 import { openVolume, readBlock, readContent, readInode, type Volume } from './volume.ts';
 
-export interface DecodeOptions {
-  /** Whether metadata must have its checksum; true unless given. Without, a damaged volume may still be read. */
-  readonly checksums?: boolean;
-}
-
-/** In a whole volume. */
-const MAXIMUM_ENTRIES = 1_000_000;
-
-const MAXIMUM_DEPTH = 1024;
-
-/** All blocks of directories together. */
-const MAXIMUM_DIRECTORY_BLOCKS = 1_000_000;
-
-/** All attributes together; a block of them may be shared. */
-const MAXIMUM_ATTRIBUTE_BYTES: number = 64 * MIB;
-
 const MAXIMUM_TARGET = 4096;
 
 /**
@@ -40,103 +24,33 @@ const MAXIMUM_TARGET = 4096;
  * `unsupported` for features and attributes that a Tree or this reader does not know.
  */
 export async function decodeExt4(bytes: Bytes, options: DecodeOptions = {}): Promise<Tree> {
-  const walk: Walk = {
-    volume: await openVolume(bytes, options.checksums ?? true),
-    entries: [],
-    known: new Map(),
-    attributeBytesLeft: MAXIMUM_ATTRIBUTE_BYTES,
-    blocksLeft: MAXIMUM_DIRECTORY_BLOCKS,
-  };
-  const { volume } = walk;
-  const root = await readInode(volume, INODE.root);
-  await addEntry(walk, root, '');
-  const directories = new Set<number>([root.number]);
-  const waiting = [{ inode: root, path: '', depth: 0 }];
-  for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
-    const { inode, path, depth } = next;
-    if (depth > MAXIMUM_DEPTH) throw invalid(`ext4 directory "${path}": deeper than ${MAXIMUM_DEPTH}`);
-    for (const item of await readDirectory(walk, inode)) {
-      const name = decodeName(item.name, inode.number);
-      if (name === '.' || name === '..') continue;
-      const childPath = path === '' ? name : `${path}/${name}`;
-      const child = await addNamed(walk, item.inode, childPath);
-      if (child === undefined) continue;
-      if (directories.has(child.number)) throw invalid(`ext4 directory "${childPath}": it is in two places`);
-      directories.add(child.number);
-      waiting.push({ inode: child, path: childPath, depth: depth + 1 });
-    }
-  }
-  return treeOf(walk.entries);
+  const volume = await openVolume(bytes, options.checksums ?? true);
+  const left: Left = { attributeBytes: MAXIMUM_ATTRIBUTE_BYTES, directoryBlocks: MAXIMUM_DIRECTORY_BLOCKS };
+  const entries = await walkVolume<number, DecodedInode>(
+    {
+      format: 'ext4',
+      whole: 'ext4 volume',
+      keyOf: (number) => number,
+      readInode: (number) => readInode(volume, number),
+      entryOf: (inode, _, path) =>
+        entryOfInode('ext4', inode, path, {
+          readAttributes: () => readAttributes(volume, inode, left),
+          readContent: () => readContent(volume, inode),
+          readTarget: () => readTarget(volume, inode),
+          decodeDevice: () => decodeDevice(inode.block),
+        }),
+      listDirectory: (inode) => readDirectory(volume, inode, left),
+      decodeName: (name, directory) => decodeName('ext4', name, directory),
+    },
+    INODE.root,
+  );
+  return treeOf(entries);
 }
 
-interface Walk {
-  readonly volume: Volume;
-  readonly entries: Entry[];
-  /** What is no directory, by inode: a second name costs nothing. */
-  readonly known: Map<number, Entry>;
-  attributeBytesLeft: number;
-  blocksLeft: number;
-}
-
-function decodeName(name: Uint8Array, directory: number): string {
-  const text = decodeUtf8(name, `ext4 directory ${directory}: a name`);
-  if (text.includes('/')) throw invalid(`ext4 name ${JSON.stringify(text)}: "/" is not allowed`);
-  return text;
-}
-
-/** Gives the inode when it is a directory. */
-async function addNamed(walk: Walk, number: number, path: string): Promise<DecodedInode | undefined> {
-  const known = walk.known.get(number);
-  if (known !== undefined) {
-    push(walk, { ...known, path });
-    return undefined;
-  }
-  const inode = await readInode(walk.volume, number);
-  const entry = await addEntry(walk, inode, path);
-  if (entry.kind === 'directory') return inode;
-  walk.known.set(number, entry);
-  return undefined;
-}
-
-function push(walk: Walk, entry: Entry): void {
-  if (walk.entries.length === MAXIMUM_ENTRIES) throw invalid(`ext4 volume: more than ${MAXIMUM_ENTRIES} entries`);
-  walk.entries.push(entry);
-}
-
-async function addEntry(walk: Walk, inode: DecodedInode, path: string): Promise<Entry> {
-  const xattrs = await readAttributes(walk, inode);
-  const entry = await entryOf(walk.volume, inode, {
-    path,
-    mode: inode.mode & 0o7777,
-    uid: inode.uid,
-    gid: inode.gid,
-    mtime: inode.modified,
-    ...(xattrs.size > 0 ? { xattrs } : {}),
-  });
-  push(walk, entry);
-  return entry;
-}
-
-async function entryOf(volume: Volume, inode: DecodedInode, common: Attributes & { path: string }): Promise<Entry> {
-  switch (typeOfMode(inode.mode)) {
-    case MODE.directory:
-      return { kind: 'directory', ...common };
-    case MODE.file: {
-      const content = await readContent(volume, inode);
-      const link = inode.links > 1 ? { inode: Symbol(`inode ${inode.number}`) } : {};
-      return { kind: 'file', ...common, content, ...link };
-    }
-    case MODE.symlink:
-      return { kind: 'symlink', ...common, target: await readTarget(volume, inode) };
-    case MODE.fifo:
-      return { kind: 'fifo', ...common };
-    case MODE.character:
-      return { kind: 'character', ...common, ...decodeDevice(inode.block) };
-    case MODE.block:
-      return { kind: 'block', ...common, ...decodeDevice(inode.block) };
-    default:
-      throw invalid(`ext4 inode ${inode.number}: "${common.path}" has mode 0${inode.mode.toString(8)}`);
-  }
+/** What may still be read of the volume. */
+interface Left {
+  attributeBytes: number;
+  directoryBlocks: number;
 }
 
 async function readTarget(volume: Volume, inode: DecodedInode): Promise<string> {
@@ -147,8 +61,11 @@ async function readTarget(volume: Volume, inode: DecodedInode): Promise<string> 
   return decodeUtf8(inline ? block.subarray(0, size) : await read(await readContent(volume, inode)), what);
 }
 
-async function readAttributes(walk: Walk, inode: DecodedInode): Promise<ReadonlyMap<string, Uint8Array>> {
-  const { volume } = walk;
+async function readAttributes(
+  volume: Volume,
+  inode: DecodedInode,
+  left: Left,
+): Promise<ReadonlyMap<string, Uint8Array>> {
   const { number, attributeBlock } = inode;
   let found = decodeInodeAttributes(inode.attributes, number);
   if (attributeBlock !== 0) {
@@ -158,13 +75,12 @@ async function readAttributes(walk: Walk, inode: DecodedInode): Promise<Readonly
     }
     found = new Map([...found, ...decodeAttributeBlock(data, number)]);
   }
-  for (const [name, value] of found) walk.attributeBytesLeft -= name.length + value.length;
-  if (walk.attributeBytesLeft < 0) throw invalid(`ext4 inode ${number}: more attributes than are read of one volume`);
+  for (const [name, value] of found) left.attributeBytes -= name.length + value.length;
+  if (left.attributeBytes < 0) throw invalid(`ext4 inode ${number}: more attributes than are read of one volume`);
   return found;
 }
 
-async function readDirectory(walk: Walk, inode: DecodedInode): Promise<DecodedItem[]> {
-  const { volume } = walk;
+async function readDirectory(volume: Volume, inode: DecodedInode, left: Left): Promise<DecodedItem[]> {
   const { number, size } = inode;
   const { blockSize } = volume.superblock;
   if (size === 0 || size % blockSize !== 0) {
@@ -173,7 +89,8 @@ async function readDirectory(walk: Walk, inode: DecodedInode): Promise<DecodedIt
   const content = await readContent(volume, inode);
   const items: DecodedItem[] = [];
   for (let at = 0; at < size; at += blockSize) {
-    if (walk.blocksLeft-- === 0) throw invalid(`ext4 volume: more than ${MAXIMUM_DIRECTORY_BLOCKS} directory blocks`);
+    if (left.directoryBlocks-- === 0)
+      throw invalid(`ext4 volume: more than ${MAXIMUM_DIRECTORY_BLOCKS} directory blocks`);
     const block = await read(content, at, blockSize);
     if (volume.checksums) checkBlock(block, inode);
     items.push(...decodeDirectoryBlock(block, number));

@@ -5,6 +5,7 @@
 import { structure, viewOf } from '../../bytes/field.ts';
 import { invalid } from '../../errors.ts';
 import type { Entry } from '../../tree/tree.ts';
+import { FILE_TYPE } from '../volume/directory-entry.ts';
 import { checksum } from './checksum.ts';
 
 const HEADER_SIZE = 8;
@@ -12,16 +13,6 @@ const HEADER_SIZE = 8;
 /** The checksum's entry: no inode, no name, this type. */
 export const TAIL_SIZE = 12;
 const TAIL_TYPE = 0xde;
-
-/** What kind of inode a name leads to. */
-const FILE_TYPE: Readonly<Record<Entry['kind'], number>> = {
-  file: 1,
-  directory: 2,
-  character: 3,
-  block: 4,
-  fifo: 5,
-  symlink: 7,
-};
 
 /** A name and what it leads to. */
 export interface DirectoryItem {

@@ -1,6 +1,7 @@
 /** Which inode an entry gets: those of fixed numbers apart, the next one in tree order. */
 import { invalid } from '../../errors.ts';
-import { type Entry, nameOf, parentOf, type Tree } from '../../tree/tree.ts';
+import { type Entry, parentOf, type Tree } from '../../tree/tree.ts';
+import { encodeName } from '../volume/directory-entry.ts';
 import type { DirectoryItem } from './directory-block.ts';
 import { INODE } from './inode.ts';
 
@@ -19,8 +20,6 @@ export interface Node {
 
 /** What e2fsck puts files into that it finds without a name. Always there, as then it may be too late to make one. */
 const LOST_AND_FOUND = 'lost+found';
-
-const MAXIMUM_NAME = 255;
 
 /** In the order of their numbers; the root is the first. Throws `invalid-input` for names that ext4 cannot hold. */
 export function assignInodes(tree: Tree, epoch: number): Node[] {
@@ -41,7 +40,7 @@ export function assignInodes(tree: Tree, epoch: number): Node[] {
     if (entry.kind === 'directory') byPath.set(entry.path, node);
     node.links += entry.kind === 'directory' ? 2 : 1;
     if (parent === undefined) continue;
-    parent.items.push({ name: encodeName(entry.path), inode: node.number, kind: entry.kind });
+    parent.items.push({ name: encodeName(entry.path, 'ext4'), inode: node.number, kind: entry.kind });
     if (entry.kind === 'directory') parent.links++;
   }
   return nodes.sort((a, b) => a.number - b.number);
@@ -60,15 +59,4 @@ function withLostAndFound({ entries, byPath }: Tree, epoch: number): readonly En
 function fixedNumber(path: string): number | undefined {
   if (path === '') return INODE.root;
   return path === LOST_AND_FOUND ? INODE.lostAndFound : undefined;
-}
-
-function encodeName(path: string): Uint8Array {
-  const name = nameOf(path);
-  const bytes = new TextEncoder().encode(name);
-  if (bytes.length > MAXIMUM_NAME || !name.isWellFormed()) {
-    throw invalid(
-      `name of "${path}": ${bytes.length} bytes of UTF-8, want at most ${MAXIMUM_NAME}, well-formed, on ext4`,
-    );
-  }
-  return bytes;
 }

@@ -3,6 +3,7 @@
  * Source: Linux `Documentation/filesystems/ext4/inodes.rst`.
  */
 import { viewOf } from '../../bytes/field.ts';
+import type { StatFields } from '../volume/inode-entry.ts';
 import { checksum } from './checksum.ts';
 import { ROOT_SIZE } from './extent-tree.ts';
 import { INODE_SIZE } from './geometry.ts';
@@ -99,16 +100,8 @@ export function encodeUnusedInode(data: Uint8Array, seed: number): void {
   viewOf(data).setUint16(CHECKSUM_LOW, checksum(seed, data) & 0xffff, true);
 }
 
-export interface DecodedInode {
-  readonly number: number;
-  readonly mode: number;
-  readonly uid: number;
-  readonly gid: number;
-  readonly links: number;
-  readonly size: number;
+export interface DecodedInode extends StatFields {
   readonly flags: number;
-  /** Whole seconds since 1970. */
-  readonly modified: number;
   /** 60 bytes. */
   readonly block: Uint8Array;
   /** Block of the volume, or 0. */

@@ -10,7 +10,10 @@ export const HALF_MD4 = 1;
 /** A position in a directory that the kernel keeps for its end. */
 const END_OF_DIRECTORY = 0xfffffffe;
 
-const START = [0x67452301, 0xefcdab89, 0x98badcfe, 0x10325476] as const;
+/** Four words of 32 bits. */
+type State = readonly [number, number, number, number];
+
+const START: State = [0x67452301, 0xefcdab89, 0x98badcfe, 0x10325476];
 
 const CHUNK = 32;
 
@@ -38,16 +41,19 @@ const ROUNDS = [
 
 /** 32 bits whose lowest is 0. `seed` has 16 bytes; all zeros stand for none. Bytes of the name are signed, as on x86. */
 export function hashName(name: Uint8Array, seed: Uint8Array): number {
-  const view = viewOf(seed);
-  const seeded = seed.some((byte) => byte !== 0);
-  const state = Int32Array.from(START, (value, index) => (seeded ? view.getUint32(index * 4, true) : value));
+  let state = seed.some((byte) => byte !== 0) ? stateOf(seed) : START;
   const words = new Int32Array(CHUNK / 4);
   for (let at = 0; at < name.length; at += CHUNK) {
     packWords(name, at, words);
-    transform(state, words);
+    state = transformed(state, words);
   }
-  const hash = (state[1]! & ~1) >>> 0;
+  const hash = (state[1] & ~1) >>> 0;
   return hash === END_OF_DIRECTORY ? END_OF_DIRECTORY - 2 : hash;
+}
+
+function stateOf(seed: Uint8Array): State {
+  const view = viewOf(seed);
+  return [view.getUint32(0, true), view.getUint32(4, true), view.getUint32(8, true), view.getUint32(12, true)];
 }
 
 /** Up to 32 bytes from `at`, four to a word, the first the highest; places without a byte are filled with the length of the rest. */
@@ -63,8 +69,8 @@ function packWords(name: Uint8Array, at: number, words: Int32Array): void {
   }
 }
 
-function transform(state: Int32Array, words: Int32Array): void {
-  let [a, b, c, d] = state as unknown as [number, number, number, number];
+function transformed(state: State, words: Int32Array): State {
+  let [a, b, c, d] = state;
   for (const { mix, constant, words: order, turns } of ROUNDS) {
     for (let step = 0; step < order.length; step++) {
       const sum = (a + mix(b, c, d) + words[order[step]!]! + constant) | 0;
@@ -72,8 +78,5 @@ function transform(state: Int32Array, words: Int32Array): void {
       [a, b, c, d] = [d, (sum << turn) | (sum >>> (32 - turn)), b, c];
     }
   }
-  state[0]! += a;
-  state[1]! += b;
-  state[2]! += c;
-  state[3]! += d;
+  return [(state[0] + a) | 0, (state[1] + b) | 0, (state[2] + c) | 0, (state[3] + d) | 0];
 }

@@ -55,6 +55,6 @@ export function guidOfLabel(label: string): Guid {
 }
 
 function swapped(bytes: Uint8Array): Uint8Array {
-  const [a, b, c, d, e, f, g, h, ...rest] = bytes as unknown as number[];
+  const [a, b, c, d, e, f, g, h, ...rest] = bytes;
   return Uint8Array.from([d!, c!, b!, a!, f!, e!, h!, g!, ...rest]);
 }

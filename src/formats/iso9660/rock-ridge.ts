@@ -4,22 +4,13 @@
  */
 import { joinMemory, structure, viewOf } from '../../bytes/field.ts';
 import { invalid } from '../../errors.ts';
+import { MODE, typeOfMode } from '../../tree/mode.ts';
 import type { Entry } from '../../tree/tree.ts';
 import { getBothU32, putBothU32 } from './block.ts';
 import { encodeField, type Field } from './system-use.ts';
 import { decodeRecordTime, encodeRecordTime, RECORD_TIME_SIZE } from './timestamp.ts';
 
-const FILE_TYPE = {
-  file: 0o100000,
-  directory: 0o040000,
-  symlink: 0o120000,
-  character: 0o020000,
-  block: 0o060000,
-  fifo: 0o010000,
-} as const satisfies Record<Entry['kind'], number>;
-
 const PERMISSIONS = 0o7777;
-const TYPE_MASK = 0o170000;
 
 /** What one field can hold of a name or of a link's component. */
 const NAME_ROOM = 250;
@@ -70,7 +61,7 @@ export function encodeEntry(
 
 function encodePosix(entry: Entry): Uint8Array {
   const { data, view } = structure(32);
-  putBothU32(view, 0, FILE_TYPE[entry.kind] | (entry.mode & PERMISSIONS));
+  putBothU32(view, 0, MODE[entry.kind] | (entry.mode & PERMISSIONS));
   putBothU32(view, 8, 1);
   putBothU32(view, 16, entry.uid);
   putBothU32(view, 24, entry.gid);
@@ -176,7 +167,7 @@ export function decodeExtensionReference({ data }: Field): string {
 function decodePosix(field: Field): RockRidge {
   const view = viewOf(requireSize(field, 32));
   const mode = getBothU32(view, 0, 'file mode');
-  const kind = (Object.keys(FILE_TYPE) as Entry['kind'][]).find((one) => FILE_TYPE[one] === (mode & TYPE_MASK));
+  const kind = (Object.keys(MODE) as Entry['kind'][]).find((one) => MODE[one] === typeOfMode(mode));
   if (kind === undefined)
     throw invalid(`ISO 9660 file mode 0o${mode.toString(8)}: no kind of file Rock Ridge can hold`);
   return {

@@ -29,8 +29,8 @@ export function encodeRecordTime(seconds: number): Uint8Array {
 /** Seconds since 1970. Fields out of range carry over, as everywhere: a time is no reason to refuse a volume. */
 export function decodeRecordTime(data: Uint8Array): number {
   const view = viewOf(data);
-  const [year, month, day, hour, minute, second] = data as unknown as [number, number, number, number, number, number];
-  return Date.UTC(year + 1900, month - 1, day, hour, minute, second) / MILLISECONDS - view.getInt8(6) * ZONE_UNIT;
+  const [year, month, day, hour, minute, second] = data;
+  return Date.UTC(year! + 1900, month! - 1, day, hour, minute, second) / MILLISECONDS - view.getInt8(6) * ZONE_UNIT;
 }
 
 /** Sixteen digits `YYYYMMDDhhmmsscc`, hundredths always zero. Throws `invalid-input` outside the years 1..9999. */

@@ -1,10 +1,10 @@
 /** Modules are files of their own or compressed ones, as their first bytes say. */
 import { ofMemory } from '../../bytes/bytes.ts';
-import { joinMemory } from '../../bytes/field.ts';
-import { chunks } from '../../bytes/read.ts';
+import { viewOf } from '../../bytes/field.ts';
 import { invalid } from '../../errors.ts';
 import type { Compression } from '../../platform/types.ts';
 import { decodeXz } from '../xz/decode-stream.ts';
+import { declaredSize } from '../zstd/frame-walker.ts';
 import { ModuleWindow } from './module-window.ts';
 
 const MAGICS = {
@@ -14,6 +14,7 @@ const MAGICS = {
 } as const;
 
 const LONGEST_MAGIC = 6;
+const GZIP_TRAILER_SIZE = 8;
 
 /** A window to the module itself, `packed` where it is not compressed. Throws `invalid-input` on damage and above `limit` bytes, whichever form has them. */
 export async function decompressModule(
@@ -33,18 +34,12 @@ export async function decompressModule(
 type Unpack = (data: Uint8Array, compression: Compression, limit: number) => Promise<Uint8Array>;
 
 const UNPACK: Readonly<Record<keyof typeof MAGICS, Unpack>> = {
-  zstd: (data, compression, limit) => compression.unpackBlock('zstd', data, limit),
+  zstd: (data, compression, limit) => compression.unpackBlock('zstd', data, limit, declaredSize(data)),
   xz: (data, compression, limit) => decodeXz(data, limit, compression.lzma2),
-  gzip: gunzip,
+  gzip: (data, compression, limit) => compression.unpackBlock('gzip', data, limit, sizeInTrailer(data)),
 };
 
-async function gunzip(data: Uint8Array, compression: Compression, limit: number): Promise<Uint8Array> {
-  const parts: Uint8Array[] = [];
-  let size = 0;
-  for await (const part of compression.gunzip(chunks(ofMemory(data)))) {
-    size += part.length;
-    if (size > limit) throw invalid(`gzip stream: more than ${limit} bytes`);
-    parts.push(part);
-  }
-  return joinMemory(parts);
+/** What the last member holds, modulo 2^32 (RFC 1952 section 2.3.1): modules have only one. */
+function sizeInTrailer(data: Uint8Array): number | undefined {
+  return data.length < GZIP_TRAILER_SIZE ? undefined : viewOf(data).getUint32(data.length - 4, true);
 }

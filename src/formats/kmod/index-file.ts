@@ -31,14 +31,23 @@ export interface IndexValue {
 /** Where nodes stand: before what is below them as kmod 34 writes, or behind it as earlier releases did. Readers take both. */
 export type NodeOrder = 'pre-order' | 'post-order';
 
-/** A node of the trie; what is below it has the key so far, its prefix and the child's character. */
+/** A value of a node, and the one that was added before it. */
+interface ListedValue extends IndexValue {
+  readonly previous: ListedValue | undefined;
+}
+
+/**
+ * A node of the trie; what is below it has the key so far, its prefix and the child's character. Linked, not with arrays: nearly all of a tree's
+ * hundred thousand nodes have no child and one value.
+ */
 interface Node {
   prefix: string;
-  /** Ascending. */
-  characters: number[];
-  /** One for each character. */
-  children: Node[];
-  values: IndexValue[];
+  /** What leads to it from its parent. */
+  character: number;
+  /** By ascending characters. */
+  firstChild: Node | undefined;
+  nextSibling: Node | undefined;
+  lastValue: ListedValue | undefined;
   /** Of itself, and of it with all below, bytes. */
   size: number;
   total: number;
@@ -47,13 +56,23 @@ interface Node {
   start: number;
 }
 
-function nodeOf(prefix: string, values: IndexValue[]): Node {
-  return { prefix, characters: [], children: [], values, size: 0, total: 0, at: 0, start: 0 };
+function nodeOf(prefix: string, character: number, lastValue: ListedValue | undefined): Node {
+  return {
+    prefix,
+    character,
+    firstChild: undefined,
+    nextSibling: undefined,
+    lastValue,
+    size: 0,
+    total: 0,
+    at: 0,
+    start: 0,
+  };
 }
 
 /** Collects keys and values of an index file. */
 export class IndexBuilder {
-  readonly #root = nodeOf('', []);
+  readonly #root = nodeOf('', 0, undefined);
 
   /** Of equal priorities the latest is first. Throws `invalid-input` where key or value is not ASCII, as depmod then gives up. */
   add(key: string, value: string, priority: number): void {
@@ -68,16 +87,21 @@ export class IndexBuilder {
       if (length < prefix.length) splitNode(node, length);
       at += length;
       if (at === key.length) {
-        insertValue(node.values, { value, priority });
+        node.lastValue = { value, priority, previous: node.lastValue };
         return;
       }
       const character = key.charCodeAt(at);
-      const index = node.characters.indexOf(character);
-      if (index < 0) {
-        insertChild(node, character, nodeOf(key.slice(at + 1), [{ value, priority }]));
+      let before: Node | undefined;
+      let child = node.firstChild;
+      for (; child !== undefined && child.character < character; child = child.nextSibling) before = child;
+      if (child?.character !== character) {
+        const leaf = nodeOf(key.slice(at + 1), character, { value, priority, previous: undefined });
+        leaf.nextSibling = child;
+        if (before === undefined) node.firstChild = leaf;
+        else before.nextSibling = leaf;
         return;
       }
-      node = node.children[index]!;
+      node = child;
     }
   }
 
@@ -96,33 +120,22 @@ function checkAscii(text: string, value: string): void {
 
 /** Cuts the prefix: what the node was becomes its only child. */
 function splitNode(node: Node, length: number): void {
-  const { prefix, characters, children, values } = node;
+  const { prefix, firstChild, lastValue } = node;
+  const rest = nodeOf(prefix.slice(length + 1), prefix.charCodeAt(length), lastValue);
+  rest.firstChild = firstChild;
   node.prefix = prefix.slice(0, length);
-  node.characters = [prefix.charCodeAt(length)];
-  node.children = [{ ...nodeOf(prefix.slice(length + 1), values), characters, children }];
-  node.values = [];
-}
-
-function insertChild({ characters, children }: Node, character: number, child: Node): void {
-  let at = characters.length;
-  while (at > 0 && characters[at - 1]! > character) at--;
-  characters.splice(at, 0, character);
-  children.splice(at, 0, child);
-}
-
-function insertValue(values: IndexValue[], value: IndexValue): void {
-  let at = values.length;
-  while (at > 0 && values[at - 1]!.priority >= value.priority) at--;
-  values.splice(at, 0, value);
+  node.firstChild = rest;
+  node.lastValue = undefined;
 }
 
 /** Each node before all below it. */
 function inPreOrder(root: Node): Node[] {
   const nodes: Node[] = [];
-  const pending = [root];
-  for (let node = pending.pop(); node !== undefined; node = pending.pop()) {
+  const pending: Node[] = [];
+  for (let node: Node | undefined = root; node !== undefined; node = pending.pop()) {
     nodes.push(node);
-    for (let index = node.children.length - 1; index >= 0; index--) pending.push(node.children[index]!);
+    if (node.nextSibling !== undefined) pending.push(node.nextSibling);
+    if (node.firstChild !== undefined) pending.push(node.firstChild);
   }
   return nodes;
 }
@@ -133,7 +146,7 @@ function encodeNodes(nodes: readonly Node[], order: NodeOrder): Uint8Array {
     const node = nodes[index]!;
     node.size = sizeOf(node);
     node.total = node.size;
-    for (const child of node.children) node.total += child.total;
+    for (let child = node.firstChild; child !== undefined; child = child.nextSibling) node.total += child.total;
   }
   const root = nodes[0]!;
   root.start = INDEX_HEADER_SIZE;
@@ -144,7 +157,7 @@ function encodeNodes(nodes: readonly Node[], order: NodeOrder): Uint8Array {
   for (const node of nodes) {
     node.at = order === 'pre-order' ? node.start : node.start + node.total - node.size;
     let start = order === 'pre-order' ? node.start + node.size : node.start;
-    for (const child of node.children) {
+    for (let child = node.firstChild; child !== undefined; child = child.nextSibling) {
       child.start = start;
       start += child.total;
     }
@@ -156,44 +169,60 @@ function encodeNodes(nodes: readonly Node[], order: NodeOrder): Uint8Array {
   return data;
 }
 
-function sizeOf({ prefix, characters, values }: Node): number {
+function sizeOf({ prefix, firstChild, lastValue }: Node): number {
   let size = prefix === '' ? 0 : prefix.length + 1;
-  if (characters.length > 0) size += 2 + 4 * (characters.at(-1)! - characters[0]! + 1);
-  if (values.length > 0) size += 4;
-  for (const { value } of values) size += 4 + value.length + 1;
+  if (firstChild !== undefined) size += 2 + 4 * (lastOf(firstChild) - firstChild.character + 1);
+  if (lastValue !== undefined) size += 4;
+  for (let one = lastValue; one !== undefined; one = one.previous) size += 4 + one.value.length + 1;
   return size;
 }
 
-function referenceTo({ prefix, children, values, at }: Node): number {
+/** The highest character of a child and its siblings. */
+function lastOf(child: Node): number {
+  let last = child;
+  while (last.nextSibling !== undefined) last = last.nextSibling;
+  return last.character;
+}
+
+function referenceTo({ prefix, firstChild, lastValue, at }: Node): number {
   const parts =
-    (prefix === '' ? 0 : HAS_PREFIX) | (children.length > 0 ? HAS_CHILDREN : 0) | (values.length > 0 ? HAS_VALUES : 0);
+    (prefix === '' ? 0 : HAS_PREFIX) |
+    (firstChild === undefined ? 0 : HAS_CHILDREN) |
+    (lastValue === undefined ? 0 : HAS_VALUES);
   return (parts | at) >>> 0;
 }
 
-function putNode(data: Uint8Array, view: DataView, node: Node): void {
-  let { at } = node;
-  if (node.prefix !== '') {
-    putByteText(data, at, node.prefix);
-    at += node.prefix.length + 1;
+function putNode(data: Uint8Array, view: DataView, { prefix, firstChild, lastValue, at: start }: Node): void {
+  let at = start;
+  if (prefix !== '') {
+    putByteText(data, at, prefix);
+    at += prefix.length + 1;
   }
-  const { characters, children } = node;
-  if (characters.length > 0) {
-    const first = characters[0]!;
-    const last = characters.at(-1)!;
+  if (firstChild !== undefined) {
+    const first = firstChild.character;
+    const last = lastOf(firstChild);
     data[at] = first;
     data[at + 1] = last;
     at += 2;
-    for (const [index, child] of children.entries()) {
-      view.setUint32(at + 4 * (characters[index]! - first), referenceTo(child));
+    for (let child: Node | undefined = firstChild; child !== undefined; child = child.nextSibling) {
+      view.setUint32(at + 4 * (child.character - first), referenceTo(child));
     }
     at += 4 * (last - first + 1);
   }
-  if (node.values.length === 0) return;
-  view.setUint32(at, node.values.length);
+  if (lastValue === undefined) return;
+  const values = inOrder(lastValue);
+  view.setUint32(at, values.length);
   at += 4;
-  for (const { value, priority } of node.values) {
+  for (const { value, priority } of values) {
     view.setUint32(at, priority);
     putByteText(data, at + 4, value);
     at += 4 + value.length + 1;
   }
+}
+
+/** By priority; of equal ones the latest is first, as it is in the list. */
+function inOrder(last: ListedValue): readonly IndexValue[] {
+  const values: IndexValue[] = [];
+  for (let one: ListedValue | undefined = last; one !== undefined; one = one.previous) values.push(one);
+  return values.sort((a, b) => a.priority - b.priority);
 }

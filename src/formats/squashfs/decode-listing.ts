@@ -1,15 +1,11 @@
 /** Listings as they are read: see `directory.ts`. */
 import { viewOf } from '../../bytes/field.ts';
 import { invalid } from '../../errors.ts';
+import type { ListedName } from '../volume/walk.ts';
 import { ENTRY_SIZE, HEADER_SIZE, MAXIMUM_RUN } from './directory.ts';
 import type { DirectoryInode } from './inode.ts';
 import type { MetadataReader } from './metadata-reader.ts';
 import type { Reference } from './superblock.ts';
-
-export interface ListedName {
-  readonly name: Uint8Array;
-  readonly inode: Reference;
-}
 
 const MAXIMUM_NAME = 256;
 
@@ -17,7 +13,7 @@ const MAXIMUM_NAME = 256;
 export async function* decodeListing(
   reader: MetadataReader,
   { number, size }: DirectoryInode,
-): AsyncGenerator<ListedName, void, undefined> {
+): AsyncGenerator<ListedName<Reference>, void, undefined> {
   const damaged = (what: string): Error => invalid(`squashfs directory, inode ${number}: ${what}`);
   for (let left = size; left > 0; ) {
     if (left < HEADER_SIZE) throw damaged(`${left} bytes where a header should be`);

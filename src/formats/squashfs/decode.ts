@@ -7,7 +7,8 @@ import { read } from '../../bytes/read.ts';
 import { MIB } from '../../bytes/units.ts';
 import { invalid } from '../../errors.ts';
 import type { Compression } from '../../platform/types.ts';
-import { type Attributes, type Entry, type Tree, treeOf } from '../../tree/tree.ts';
+import { type Entry, type Tree, treeOf } from '../../tree/tree.ts';
+import { type ListedName, walkVolume } from '../volume/walk.ts';
 import { blockDecoder } from './compressor.ts';
 import { AttributeSets } from './decode-attributes.ts';
 import { decodeInode } from './decode-inode.ts';
@@ -15,7 +16,7 @@ import { decodeListing } from './decode-listing.ts';
 import { readLookupTable } from './decode-table.ts';
 import { type BlockPlace, DataBlocks, fileContent } from './file-source.ts';
 import { identityOf } from './identity.ts';
-import type { DirectoryInode, Inode } from './inode.ts';
+import type { Inode } from './inode.ts';
 import { MetadataBlocks, MetadataReader } from './metadata-reader.ts';
 import { decodeSuperblock, encodeReference, type Reference, SUPERBLOCK_SIZE, type Superblock } from './superblock.ts';
 
@@ -24,14 +25,11 @@ export interface SquashfsContent {
   readonly tree: Tree;
 }
 
-/** In a whole image. */
-const MAXIMUM_ENTRIES = 1_000_000;
-const MAXIMUM_DEPTH = 1024;
 /** Of all files together: with blocks of 128 KiB content of 128 GiB. */
 const MAXIMUM_BLOCKS: number = 1 << 20;
 const MAXIMUM_FRAGMENTS: number = 1 << 20;
-/** Paths and targets of links together: both may be repeated at hardly any cost. */
-const MAXIMUM_TEXT: number = 128 * MIB;
+/** Targets of all links together: they may be repeated at hardly any cost. Bytes. */
+const MAXIMUM_TARGETS: number = 128 * MIB;
 /** What Linux follows. Bytes. */
 const MAXIMUM_TARGET = 4095;
 
@@ -60,13 +58,22 @@ export async function decodeSquashfs(source: Bytes, compression: Compression): P
     fragments: await readFragments(image, metadata, superblock),
     ids: decodeIds(await readLookupTable(image, metadata, idTable, superblock.ids, ID_SIZE)),
     attributes: await AttributeSets.open(image, metadata, superblock.attributeTable),
-    entries: [],
-    known: new Map(),
     blocksLeft: MAXIMUM_BLOCKS,
-    textLeft: MAXIMUM_TEXT,
+    targetsLeft: MAXIMUM_TARGETS,
   };
-  await readTree(walk);
-  return { superblock, tree: treeOf(walk.entries) };
+  const entries = await walkVolume<Reference, Inode>(
+    {
+      format: 'squashfs',
+      whole: 'squashfs image',
+      keyOf: encodeReference,
+      readInode: (place) => readInode(walk, place),
+      entryOf: (inode, place, path) => entryOf(walk, inode, place, path),
+      listDirectory: (inode) => listDirectory(walk, inode),
+      decodeName: (name, directory) => decodeName(name, directory.number),
+    },
+    superblock.rootInode,
+  );
+  return { superblock, tree: treeOf(entries) };
 }
 
 interface Walk {
@@ -78,13 +85,10 @@ interface Walk {
   readonly fragments: readonly BlockPlace[];
   readonly ids: readonly number[];
   readonly attributes: AttributeSets;
-  readonly entries: Entry[];
-  /** What is no directory, by its place: a second name costs nothing. */
-  readonly known: Map<number, Entry>;
   /** Blocks that files may still have. */
   blocksLeft: number;
-  /** Bytes that paths and targets may still have. */
-  textLeft: number;
+  /** Bytes that targets may still have. */
+  targetsLeft: number;
 }
 
 async function readFragments(
@@ -108,53 +112,21 @@ function decodeIds(table: Uint8Array): number[] {
   return Array.from({ length: table.length / ID_SIZE }, (_, index) => view.getUint32(index * ID_SIZE, true));
 }
 
-interface Waiting {
-  readonly inode: DirectoryInode;
-  readonly path: string;
-  readonly depth: number;
+function listDirectory({ metadata, superblock }: Walk, inode: Inode): AsyncIterable<ListedName<Reference>> {
+  if (inode.kind !== 'directory') throw invalid(`squashfs root: a ${inode.kind}, want a directory`);
+  return decodeListing(new MetadataReader(metadata, superblock.directoryTable, inode.listing), inode);
 }
 
-async function readTree(walk: Walk): Promise<void> {
-  const root = await readInode(walk, walk.superblock.rootInode);
-  if (root.kind !== 'directory') throw invalid(`squashfs root: a ${root.kind}, want a directory`);
-  await addEntry(walk, root, '', walk.superblock.rootInode);
-  const directories = new Set([encodeReference(walk.superblock.rootInode)]);
-  const waiting: Waiting[] = [{ inode: root, path: '', depth: 0 }];
-  for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
-    const { inode, path, depth } = next;
-    if (depth > MAXIMUM_DEPTH) throw invalid(`squashfs directory "${path}": deeper than ${MAXIMUM_DEPTH}`);
-    const reader = new MetadataReader(walk.metadata, walk.superblock.directoryTable, inode.listing);
-    for await (const listed of decodeListing(reader, inode)) {
-      const name = decodeName(listed.name, inode.number);
-      const childPath = path === '' ? name : `${path}/${name}`;
-      if (walk.entries.length === MAXIMUM_ENTRIES)
-        throw invalid(`squashfs image: more than ${MAXIMUM_ENTRIES} entries`);
-      const place = encodeReference(listed.inode);
-      const known = walk.known.get(place);
-      if (known !== undefined) {
-        walk.entries.push({ ...known, path: childPath });
-        continue;
-      }
-      const child = await readInode(walk, listed.inode);
-      await addEntry(walk, child, childPath, listed.inode);
-      if (child.kind !== 'directory') continue;
-      if (directories.has(place)) throw invalid(`squashfs directory "${childPath}": it is in two places`);
-      directories.add(place);
-      waiting.push({ inode: child, path: childPath, depth: depth + 1 });
-    }
-  }
-}
-
-function spendText(walk: Walk, bytes: number): void {
-  walk.textLeft -= bytes;
-  if (walk.textLeft < 0) throw invalid(`squashfs image: more than ${MAXIMUM_TEXT} bytes of paths and targets`);
+function spendTarget(walk: Walk, bytes: number): void {
+  walk.targetsLeft -= bytes;
+  if (walk.targetsLeft < 0) throw invalid(`squashfs image: more than ${MAXIMUM_TARGETS} bytes of targets of links`);
 }
 
 async function readInode(walk: Walk, place: Reference): Promise<Inode> {
   const { inodeTable, blockSize } = walk.superblock;
   const limits = { blockSize, blocks: walk.blocksLeft, target: MAXIMUM_TARGET };
   const inode = await decodeInode(new MetadataReader(walk.metadata, inodeTable, place), limits);
-  if (inode.kind === 'symlink') spendText(walk, inode.target.length);
+  if (inode.kind === 'symlink') spendTarget(walk, inode.target.length);
   if (inode.kind === 'file') walk.blocksLeft -= inode.blocks.length;
   return inode;
 }
@@ -173,27 +145,22 @@ function decodeText(data: Uint8Array, what: string): string {
   }
 }
 
-async function addEntry(walk: Walk, inode: Inode, path: string, place: Reference): Promise<void> {
-  const xattrs = inode.attributes === undefined ? undefined : await walk.attributes.get(inode.attributes);
-  const entry = entryOf(walk, inode, place, {
-    path,
-    mode: inode.mode,
-    uid: idOf(walk, inode.uidIndex),
-    gid: idOf(walk, inode.gidIndex),
-    mtime: inode.mtime,
-    ...(xattrs === undefined || xattrs.size === 0 ? {} : { xattrs }),
-  });
-  walk.entries.push(entry);
-  if (entry.kind !== 'directory') walk.known.set(encodeReference(place), entry);
-}
-
 function idOf({ ids }: Walk, index: number): number {
   const id = ids[index];
   if (id === undefined) throw invalid(`squashfs image: owner ${index} of ${ids.length}`);
   return id;
 }
 
-function entryOf(walk: Walk, inode: Inode, place: Reference, common: Attributes & { readonly path: string }): Entry {
+async function entryOf(walk: Walk, inode: Inode, place: Reference, path: string): Promise<Entry> {
+  const xattrs = inode.attributes === undefined ? undefined : await walk.attributes.get(inode.attributes);
+  const common = {
+    path,
+    mode: inode.mode,
+    uid: idOf(walk, inode.uidIndex),
+    gid: idOf(walk, inode.gidIndex),
+    mtime: inode.mtime,
+    ...(xattrs === undefined || xattrs.size === 0 ? {} : { xattrs }),
+  };
   switch (inode.kind) {
     case 'directory':
       return { kind: 'directory', ...common };

@@ -5,11 +5,12 @@
 import type { Bytes } from '../../bytes/bytes.ts';
 import { joinMemory, viewOf } from '../../bytes/field.ts';
 import { read } from '../../bytes/read.ts';
-import { GIB, MIB } from '../../bytes/units.ts';
+import { GIB } from '../../bytes/units.ts';
 import { decodeUtf8 } from '../../bytes/utf8.ts';
 import { ImagerError, invalid } from '../../errors.ts';
-import { MODE, typeOfMode } from '../../tree/mode.ts';
-import { type Attributes, type Entry, type Tree, treeOf } from '../../tree/tree.ts';
+import { type Tree, treeOf } from '../../tree/tree.ts';
+import { decodeName, entryOfInode, MAXIMUM_ATTRIBUTE_BYTES, MAXIMUM_DIRECTORY_BLOCKS } from '../volume/inode-entry.ts';
+import { type DecodeOptions, walkVolume } from '../volume/walk.ts';
 import { type DecodedSlot, decodeDataBlock } from './directory-data.ts';
 import { type DecodedInode, FORMAT } from './inode.ts';
 import { DEVICE_MINORS } from './inode-plan.ts';
@@ -27,22 +28,6 @@ export interface XfsContent {
   readonly files: ReadonlyMap<string, readonly FileRange[]>;
 }
 
-export interface DecodeOptions {
-  /** Whether metadata must have its checksum; true unless given. Without, a damaged volume may still be read. */
-  readonly checksums?: boolean;
-}
-
-/** In a whole volume. */
-const MAXIMUM_ENTRIES = 1_000_000;
-
-const MAXIMUM_DEPTH = 1024;
-
-/** All blocks of directories together. */
-const MAXIMUM_DIRECTORY_BLOCKS = 1_000_000;
-
-/** All attributes together; nothing else may be named twice at no cost. */
-const MAXIMUM_ATTRIBUTE_BYTES: number = 64 * MIB;
-
 /** Offset in a directory from which on it has hashes, not entries. */
 const HASH_OFFSET: number = 32 * GIB;
 
@@ -51,99 +36,35 @@ const MAXIMUM_TARGET = 1023;
 /** Throws `invalid-input` for anything that is no sound volume, `unsupported` for features that change what has to be read. */
 export async function decodeXfs(bytes: Bytes, options: DecodeOptions = {}): Promise<XfsContent> {
   const volume = await openVolume(bytes, options.checksums ?? true);
-  const walk: Walk = {
-    volume,
-    entries: [],
-    files: new Map(),
-    known: new Map(),
-    attributes: { left: MAXIMUM_ATTRIBUTE_BYTES },
-    blocksLeft: MAXIMUM_DIRECTORY_BLOCKS,
-  };
-  const root = await readInode(volume, BigInt(volume.superblock.rootInode));
-  await addEntry(walk, root, '');
-  const directories = new Set<number>([root.number]);
-  const waiting = [{ inode: root, path: '', depth: 0 }];
-  for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
-    const { inode, path, depth } = next;
-    if (depth > MAXIMUM_DEPTH) throw invalid(`XFS directory "${path}": deeper than ${MAXIMUM_DEPTH}`);
-    for (const slot of await readDirectory(walk, inode)) {
-      const name = decodeName(slot.name, inode.number);
-      if (name === '.' || name === '..') continue;
-      const child = await readInode(volume, slot.inode);
-      const childPath = path === '' ? name : `${path}/${name}`;
-      await addEntry(walk, child, childPath);
-      if (typeOfMode(child.mode) !== MODE.directory) continue;
-      if (directories.has(child.number)) throw invalid(`XFS directory "${childPath}": it is in two places`);
-      directories.add(child.number);
-      waiting.push({ inode: child, path: childPath, depth: depth + 1 });
-    }
-  }
-  return { superblock: volume.superblock, tree: treeOf(walk.entries), files: walk.files };
-}
-
-interface Walk {
-  readonly volume: Volume;
-  readonly entries: Entry[];
-  readonly files: Map<string, readonly FileRange[]>;
-  /** What is no directory, by inode: a second name costs nothing. */
-  readonly known: Map<number, Entry>;
-  /** Bytes. */
-  readonly attributes: AttributeBudget;
-  blocksLeft: number;
-}
-
-function decodeName(name: Uint8Array, directory: number): string {
-  const text = decodeUtf8(name, `XFS directory ${directory}: a name`);
-  if (text.includes('/')) throw invalid(`XFS name ${JSON.stringify(text)}: "/" is not allowed`);
-  return text;
-}
-
-async function addEntry(walk: Walk, inode: DecodedInode, path: string): Promise<void> {
-  if (walk.entries.length === MAXIMUM_ENTRIES) throw invalid(`XFS volume: more than ${MAXIMUM_ENTRIES} entries`);
-  const known = walk.known.get(inode.number);
-  if (known !== undefined) {
-    walk.entries.push({ ...known, path });
-    const ranges = walk.files.get(known.path);
-    if (ranges !== undefined) walk.files.set(path, ranges);
-    return;
-  }
-  const xattrs = await readAttributes(walk.volume, inode, walk.attributes);
-  const entry = await entryOf(walk, inode, {
-    path,
-    mode: inode.mode & 0o7777,
-    uid: inode.uid,
-    gid: inode.gid,
-    mtime: inode.modified,
-    ...(xattrs.size > 0 ? { xattrs } : {}),
-  });
-  walk.entries.push(entry);
-  if (entry.kind !== 'directory') walk.known.set(inode.number, entry);
-}
-
-async function entryOf(walk: Walk, inode: DecodedInode, common: Attributes & { path: string }): Promise<Entry> {
-  switch (typeOfMode(inode.mode)) {
-    case MODE.directory:
-      return { kind: 'directory', ...common };
-    case MODE.file: {
-      const content = await readFile(walk, inode, common.path);
-      return {
-        kind: 'file',
-        ...common,
-        content,
-        ...(inode.links > 1 ? { inode: Symbol(`inode ${inode.number}`) } : {}),
-      };
-    }
-    case MODE.symlink:
-      return { kind: 'symlink', ...common, target: await readTarget(walk.volume, inode) };
-    case MODE.fifo:
-      return { kind: 'fifo', ...common };
-    case MODE.character:
-      return { kind: 'character', ...common, ...deviceOf(inode) };
-    case MODE.block:
-      return { kind: 'block', ...common, ...deviceOf(inode) };
-    default:
-      throw invalid(`XFS inode ${inode.number}: "${common.path}" has mode 0${inode.mode.toString(8)}`);
-  }
+  const attributes: AttributeBudget = { left: MAXIMUM_ATTRIBUTE_BYTES };
+  const blocks = { left: MAXIMUM_DIRECTORY_BLOCKS };
+  const ranges = new Map<Bytes, readonly FileRange[]>();
+  const entries = await walkVolume<bigint, DecodedInode>(
+    {
+      format: 'XFS',
+      whole: 'XFS volume',
+      keyOf: (number) => number,
+      readInode: (number) => readInode(volume, number),
+      entryOf: (inode, _, path) =>
+        entryOfInode('XFS', inode, path, {
+          readAttributes: () => readAttributes(volume, inode, attributes),
+          readContent: async () => {
+            const file = await readFile(volume, inode, path);
+            ranges.set(file.content, file.ranges);
+            return file.content;
+          },
+          readTarget: () => readTarget(volume, inode),
+          decodeDevice: () => deviceOf(inode),
+        }),
+      listDirectory: (inode) => readDirectory(volume, inode, blocks),
+      decodeName: (name, directory) => decodeName('XFS', name, directory),
+    },
+    BigInt(volume.superblock.rootInode),
+  );
+  const files = entries.flatMap((entry) =>
+    entry.kind === 'file' ? [[entry.path, ranges.get(entry.content)!] as const] : [],
+  );
+  return { superblock: volume.superblock, tree: treeOf(entries), files: new Map(files) };
 }
 
 function deviceOf({ data }: DecodedInode): { major: number; minor: number } {
@@ -151,12 +72,16 @@ function deviceOf({ data }: DecodedInode): { major: number; minor: number } {
   return { major: Math.floor(device / DEVICE_MINORS), minor: device % DEVICE_MINORS };
 }
 
-async function readFile(walk: Walk, inode: DecodedInode, path: string): Promise<Bytes> {
+interface FileContent {
+  readonly content: Bytes;
+  readonly ranges: readonly FileRange[];
+}
+
+async function readFile(volume: Volume, inode: DecodedInode, path: string): Promise<FileContent> {
   if (inode.realTime) throw new ImagerError('unsupported', `XFS file "${path}": it lies in a real-time section`);
-  const { volume } = walk;
   const extents = await readExtents(volume, inode.number, inode.data);
-  walk.files.set(path, forkRanges(volume, inode.number, extents, inode.size));
-  return forkBytes(volume, inode.number, extents, inode.size);
+  const ranges = forkRanges(volume, inode.number, extents, inode.size);
+  return { content: forkBytes(volume, inode.number, extents, inode.size), ranges };
 }
 
 async function readTarget(volume: Volume, inode: DecodedInode): Promise<string> {
@@ -185,8 +110,7 @@ async function readTarget(volume: Volume, inode: DecodedInode): Promise<string> 
   return decodeUtf8(joinMemory(pieces), what);
 }
 
-async function readDirectory(walk: Walk, inode: DecodedInode): Promise<DecodedSlot[]> {
-  const { volume } = walk;
+async function readDirectory(volume: Volume, inode: DecodedInode, blocks: { left: number }): Promise<DecodedSlot[]> {
   const { number, size, data } = inode;
   if (data.format === FORMAT.local) {
     if (size > data.literal.length) throw invalid(`XFS directory ${number}: ${size} bytes in ${data.literal.length}`);
@@ -201,7 +125,7 @@ async function readDirectory(walk: Walk, inode: DecodedInode): Promise<DecodedSl
     const first = Math.floor((offset * blockSize) / directoryBlockSize);
     const end = Math.ceil(((offset + count) * blockSize) / directoryBlockSize);
     for (next = Math.max(next, first); next < end; next++) {
-      if (walk.blocksLeft-- === 0) throw invalid(`XFS volume: more than ${MAXIMUM_DIRECTORY_BLOCKS} directory blocks`);
+      if (blocks.left-- === 0) throw invalid(`XFS volume: more than ${MAXIMUM_DIRECTORY_BLOCKS} directory blocks`);
       if ((next + 1) * directoryBlockSize > size) throw invalid(`XFS directory ${number}: blocks behind its end`);
       const block = await read(content, next * directoryBlockSize, directoryBlockSize);
       slots.push(...decodeDataBlock(block, number, { checksums: volume.checksums }));

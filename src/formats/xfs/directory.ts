@@ -4,11 +4,12 @@
  */
 import { GIB } from '../../bytes/units.ts';
 import { invalid } from '../../errors.ts';
+import { FILE_TYPE } from '../volume/directory-entry.ts';
 import { blockCount, split, type TreeBlock, type TreeShape } from './btree.ts';
 import { encodeHashNodes, type ForkBlocks, hashTreePlaces, hashTreeShape, siblingsOf } from './da-node.ts';
 import { BLOCK_MAGIC, DATA_MAGIC, encodeDataBlock, HEADER_SIZE, type Slot, slotSize } from './directory-data.ts';
 import { encodeFreeBlock, FREE_CAPACITY } from './directory-free.ts';
-import { type DirectoryContent, fileTypeOf } from './directory-item.ts';
+import type { DirectoryContent } from './directory-item.ts';
 import {
   encodeHashEntries,
   encodeLeaf,
@@ -41,8 +42,8 @@ export interface DirectoryPlan {
 /** Where all the entries go, and with it how many blocks there will be. Throws `invalid-input` above 32 GiB of entries. */
 export function planDirectory({ self, parent, items }: DirectoryContent): DirectoryPlan {
   const all = [
-    { name: Uint8Array.of(0x2e), inode: self, type: fileTypeOf('directory') },
-    { name: Uint8Array.of(0x2e, 0x2e), inode: parent, type: fileTypeOf('directory') },
+    { name: Uint8Array.of(0x2e), inode: self, type: FILE_TYPE.directory },
+    { name: Uint8Array.of(0x2e, 0x2e), inode: parent, type: FILE_TYPE.directory },
     ...items,
   ];
   const slots: Slot[] = [];

@@ -5,8 +5,8 @@
  */
 import { crc32c } from '../../bytes/crc32c.ts';
 import { putU64, structure } from '../../bytes/field.ts';
-import { invalid } from '../../errors.ts';
-import { type DirectoryEntry, type Entry, nameOf, parentOf, type Tree } from '../../tree/tree.ts';
+import { type DirectoryEntry, type Entry, parentOf, type Tree } from '../../tree/tree.ts';
+import { encodeName } from '../volume/directory-entry.ts';
 import {
   agLength,
   BLOCKS_PER_CHUNK,
@@ -54,8 +54,6 @@ export interface Inodes {
 /** The root, and the two inodes of the real-time section behind it. */
 const FIXED_INODES = 3;
 
-const MAXIMUM_NAME = 255;
-
 /** `undefined` when the volume may not have as many inodes. Throws `invalid-input` for names that XFS cannot hold. */
 export function assignInodes(tree: Tree, geometry: Geometry, uuid: Uint8Array): Inodes | undefined {
   const held = childrenByDirectory(tree);
@@ -72,7 +70,7 @@ export function assignInodes(tree: Tree, geometry: Geometry, uuid: Uint8Array): 
     return node;
   };
   const link = (entry: Entry, node: Node, parent: Node): void => {
-    const name = encodeName(entry.path);
+    const name = encodeName(entry.path, 'XFS');
     node.names.push({ parent, name });
     parent.children.push({ name, node });
   };
@@ -118,17 +116,6 @@ function childrenByDirectory(tree: Tree): Map<string, Entry[]> {
     else siblings.push(entry);
   }
   return held;
-}
-
-function encodeName(path: string): Uint8Array {
-  const name = nameOf(path);
-  const bytes = new TextEncoder().encode(name);
-  if (bytes.length > MAXIMUM_NAME || !name.isWellFormed()) {
-    throw invalid(
-      `name of "${path}": ${bytes.length} bytes of UTF-8, want at most ${MAXIMUM_NAME}, well-formed, on XFS`,
-    );
-  }
-  return bytes;
 }
 
 /** mkfs.xfs draws generations by lot; ours follow from what the inode is told by. */

@@ -3,9 +3,10 @@ import type { Bytes } from '../../bytes/bytes.ts';
 import { ImagerError, invalid } from '../../errors.ts';
 import { MODE } from '../../tree/mode.ts';
 import type { Attributes, Entry } from '../../tree/tree.ts';
+import { FILE_TYPE } from '../volume/directory-entry.ts';
 import { type Attribute, attributeOf, parentPointer } from './attribute.ts';
 import { type DirectoryPlan, planDirectory } from './directory.ts';
-import { type DirectoryContent, fileTypeOf } from './directory-item.ts';
+import type { DirectoryContent } from './directory-item.ts';
 import type { Features } from './features.ts';
 import { LITERAL_SIZE } from './inode.ts';
 import type { Node } from './inode-numbers.ts';
@@ -98,7 +99,7 @@ function contentOf(node: Node): DirectoryContent {
     items: node.children.map((child) => ({
       name: child.name,
       inode: child.node.number,
-      type: fileTypeOf(child.node.entry.kind),
+      type: FILE_TYPE[child.node.entry.kind],
     })),
   };
 }

@@ -4,6 +4,7 @@
  */
 import { getU64, viewOf } from '../../bytes/field.ts';
 import { invalid } from '../../errors.ts';
+import type { StatFields } from '../volume/inode-entry.ts';
 import { NULL_32 } from './agi.ts';
 import { isSealed, seal } from './checksum.ts';
 import { INODE_SIZE } from './geometry.ts';
@@ -38,14 +39,7 @@ export interface Fork {
   readonly extents: number;
 }
 
-export interface InodeCore {
-  readonly number: number;
-  /** Type and permissions. */
-  readonly mode: number;
-  readonly uid: number;
-  readonly gid: number;
-  readonly links: number;
-  readonly size: number;
+export interface InodeCore extends Omit<StatFields, 'modified'> {
   /** Blocks that the inode owns, whatever for. */
   readonly blocks: number;
   readonly generation: number;
@@ -114,15 +108,7 @@ export function encodeFreeInode(into: Uint8Array, number: number, generation: nu
   seal(into, CHECKSUM_OFFSET);
 }
 
-export interface DecodedInode {
-  readonly number: number;
-  readonly mode: number;
-  readonly uid: number;
-  readonly gid: number;
-  readonly links: number;
-  readonly size: number;
-  /** Whole seconds since 1970. */
-  readonly modified: number;
+export interface DecodedInode extends StatFields {
   readonly generation: number;
   /** The content lies in a section of its own. */
   readonly realTime: boolean;

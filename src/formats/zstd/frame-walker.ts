@@ -2,12 +2,15 @@
  * Where zstd frames end (RFC 8878 section 3.1): frame header and block lengths only, nothing is decoded. Needed because the
  * platform's decoder takes one frame and then stops without a word (nodejs/node#64741).
  */
+import { viewOf } from '../../bytes/field.ts';
 import { invalid } from '../../errors.ts';
 import type { Chunks, Compression } from '../../platform/types.ts';
 
 export const FRAME_MAGIC = 0xfd2fb528;
 /** Sixteen magic numbers, 0x184D2A50 to 0x184D2A5F, start frames without content. */
 const SKIPPABLE_MAGIC = 0x184d2a50;
+/** In a frame header's descriptor: the window is as large as the content. */
+const SINGLE_SEGMENT = 0x20;
 
 /** Whether a stream that starts with these four bytes (or fewer, then no) is zstd, skippable frames included. */
 export function isZstd(start: Uint8Array): boolean {
@@ -117,10 +120,30 @@ class FrameWalk {
 /** Bytes of the frame header behind its descriptor: window, dictionary id, content size. */
 export function headerRest(descriptor: number): number {
   if ((descriptor & 0x08) !== 0) throw invalid('zstd: a reserved bit is set in a frame header');
-  const singleSegment = (descriptor & 0x20) !== 0;
+  const singleSegment = (descriptor & SINGLE_SEGMENT) !== 0;
   const dictionary = [0, 1, 2, 4][descriptor & 3]!;
   const contentSize = [singleSegment ? 1 : 0, 2, 4, 8][descriptor >>> 6]!;
   return (singleSegment ? 0 : 1) + dictionary + contentSize;
+}
+
+/** Bytes of content as the header at the start of `data` says; `undefined` where it does not, or there is none. Nothing makes it true. */
+export function declaredSize(data: Uint8Array): number | undefined {
+  if (data.length < 5 || viewOf(data).getUint32(0, true) !== FRAME_MAGIC) return undefined;
+  const descriptor = data[4]!;
+  const end = 5 + headerRest(descriptor);
+  if (end > data.length) return undefined;
+  const view = viewOf(data);
+  switch (descriptor >>> 6) {
+    case 0:
+      return (descriptor & SINGLE_SEGMENT) === 0 ? undefined : data[end - 1]!;
+    case 1:
+      // So that these go on where one byte ends.
+      return view.getUint16(end - 2, true) + 256;
+    case 2:
+      return view.getUint32(end - 4, true);
+    default:
+      return view.getUint32(end - 4, true) * 2 ** 32 + view.getUint32(end - 8, true);
+  }
 }
 
 /**

@@ -5,6 +5,7 @@
 import { ofSource } from '../../bytes/bytes.ts';
 import { CHUNK_SIZE, chunks } from '../../bytes/read.ts';
 import { type Digest, MIB } from '../../bytes/units.ts';
+import { writeThenRename } from '../../bytes/write.ts';
 import { ImagerError } from '../../errors.ts';
 import type { Chunks, Files, NewFile, Source } from '../../platform/types.ts';
 
@@ -92,18 +93,10 @@ export async function replaceFile(
   { sync = true }: { readonly sync?: boolean } = {},
 ): Promise<void> {
   const file = await createTemporary(files, paths, path.slice(path.lastIndexOf('/') + 1));
-  try {
-    try {
-      await file.write(0, data);
-      if (sync) await file.sync();
-    } finally {
-      await file.close();
-    }
-    await files.rename(file.path, path);
-  } catch (error) {
-    await files.remove(file.path);
-    throw error;
-  }
+  await writeThenRename(files, file, path, async () => {
+    await file.write(0, data);
+    if (sync) await file.sync();
+  });
 }
 
 /** Bytes after which a file goes to the disk while more is written, so that the sync at the end does not wait for all of it. */

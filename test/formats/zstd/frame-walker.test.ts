@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { constants, zstdCompressSync } from 'node:zlib';
 import fc from 'fast-check';
 import { ImagerError } from '../../../src/errors.ts';
-import { isZstd, unzstd } from '../../../src/formats/zstd/frame-walker.ts';
+import { declaredSize, isZstd, unzstd } from '../../../src/formats/zstd/frame-walker.ts';
 import { nodePlatform } from '../../../src/platform/node.ts';
 import { stream } from '../../support/bytes.ts';
 import { FUZZ_RUNS } from '../../support/vectors.ts';
@@ -116,4 +116,19 @@ test('mutated streams are decoded or refused, and cutting changes nothing about 
     }),
     { numRuns: Math.min(FUZZ_RUNS, 100_000) / 10, seed: 5 },
   );
+});
+
+test('a frame header says how much is inside, or does not', () => {
+  for (const size of [0, 1, 255, 256, 65_791, 65_792, 1 << 20]) {
+    const frame = zstdCompressSync(Buffer.alloc(size), { pledgedSrcSize: size });
+    assert.equal(declaredSize(frame), size);
+    assert.equal(declaredSize(frame.subarray(0, 5)), undefined);
+  }
+  const eightBytes = Uint8Array.of(0x28, 0xb5, 0x2f, 0xfd, 0xe0, 1, 0, 0, 0, 2, 0, 0, 0);
+  assert.equal(declaredSize(eightBytes), 2 * 2 ** 32 + 1);
+  const unsaid = Uint8Array.of(0x28, 0xb5, 0x2f, 0xfd, 0, 0x58, 1, 0, 0);
+  assert.equal(declaredSize(unsaid), undefined);
+  for (const data of [new Uint8Array(), new Uint8Array(4), new Uint8Array(40)]) {
+    assert.equal(declaredSize(data), undefined);
+  }
 });
