@@ -6,8 +6,9 @@ import { build } from '../pipeline/build.ts';
 import { archiveDirectory } from '../pipeline/directory-archive.ts';
 import { type Plan, type PlanRequest, planBuild } from '../pipeline/plan.ts';
 import { planDigest } from '../pipeline/plan-digest.ts';
+import type { Workplace } from '../pipeline/workplace.ts';
 import type { FinalProfile } from '../profiles/resolve.ts';
-import { readBuildRequest, workplaceOf } from './build-request.ts';
+import { type BuildRequest, readBuildRequest, workplaceOf } from './build-request.ts';
 import { elideKernelArguments } from './elide.ts';
 import type { FlagValues } from './flags.ts';
 import { wantsImage } from './installer-output.ts';
@@ -23,7 +24,8 @@ export async function runBuild(profileName: string, flags: FlagValues, io: Io): 
   const style = chooseStyle(flags.text.get('progress'), flags.switches.has('quiet'), io.stderr);
   const progress = await startProgress(style, io);
   try {
-    const { request, warnings } = await readBuildRequest(profileName, flags, io);
+    const wanted = await readBuildRequest(profileName, flags, io);
+    const { request } = wanted;
     checkTerminal(request.profile, output, flags, io);
     const found: string[] = [];
     const onWarning = (text: string): void => {
@@ -36,28 +38,41 @@ export async function runBuild(profileName: string, flags: FlagValues, io: Io): 
       onVerification: progress.verified,
       onWarning,
     };
-    const resolve = wantsResolved(request, flags);
-    const plan = await planBuild(workplace, request, { resolve });
-    await checkLocked(profileName, flags, plan, io);
-    for (const warning of [...warnings, ...plan.warnings]) progress.warn(warning);
-    progress.note(buildSummary(plan));
-    progress.note(`kernel command line: ${elideKernelArguments(plan.cmdline)}`);
+    const surroundings = { profileName, flags, io, progress };
+    const plan = await planned(workplace, wanted, surroundings);
     const artifact = await build(workplace, request, plan);
     if (output === '-') await writeToStandardOutput(artifact, io, progress);
-    else
-      await writeToDirectory(artifact, { ...plan, warnings: [...plan.warnings, ...found] }, output, {
-        flags,
-        io,
-        progress,
-      });
+    else await writeToDirectory(artifact, { ...plan, warnings: [...plan.warnings, ...found] }, output, surroundings);
     return 0;
   } finally {
     progress.finish();
   }
 }
 
+/** Of a command: what was asked for, and who listens. */
+export interface Surroundings {
+  readonly profileName: string;
+  readonly flags: FlagValues;
+  readonly io: Io;
+  readonly progress: Progress;
+}
+
+/** Decides everything, checks it against the lock file and says it. Throws what `planBuild` and `checkLocked` throw. */
+export async function planned(
+  workplace: Workplace,
+  { request, warnings }: BuildRequest,
+  { profileName, flags, io, progress }: Surroundings,
+): Promise<Plan> {
+  const plan = await planBuild(workplace, request, { resolve: wantsResolved(request, flags) });
+  await checkLocked(profileName, flags, plan, io);
+  for (const warning of [...warnings, ...plan.warnings]) progress.warn(warning);
+  progress.note(buildSummary(plan));
+  progress.note(`kernel command line: ${elideKernelArguments(plan.cmdline)}`);
+  return plan;
+}
+
 /** Digests are for the report: without one the names are asked for once, when the images are fetched. What an overlay answers is part of the command line. */
-export function wantsResolved({ profile }: PlanRequest, { switches }: FlagValues): boolean {
+function wantsResolved({ profile }: PlanRequest, { switches }: FlagValues): boolean {
   return switches.has('json') || switches.has('locked') || profile.overlay !== null;
 }
 
@@ -82,7 +97,7 @@ export function checkTerminal(profile: FinalProfile, output: string, { switches 
 }
 
 /** Never what is in the profile: META and machine configurations hold keys. */
-export function buildSummary({ profile: { version, arch, platform }, outputs: [output] }: Plan): string {
+function buildSummary({ profile: { version, arch, platform }, outputs: [output] }: Plan): string {
   return `building ${output!.path}: ${output!.kind} of Talos ${version} for ${arch}, platform ${platform}`;
 }
 
@@ -94,12 +109,6 @@ export async function writeToStandardOutput(
   const report = reporter(artifact, progress);
   await writeToStream(stdout.sink, artifact.bytes, { signal, onProgress: report });
   report(artifact.bytes.size);
-}
-
-interface Surroundings {
-  readonly flags: FlagValues;
-  readonly io: Io;
-  readonly progress: Progress;
 }
 
 async function writeToDirectory(

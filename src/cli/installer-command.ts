@@ -3,36 +3,27 @@ import { formatPushTarget, type PushTarget } from '../oci/registry/push-target.t
 import { archiveDirectory } from '../pipeline/directory-archive.ts';
 import { buildInstaller, type InstallerArtifact, writeInstallerLayout } from '../pipeline/installer-artifact.ts';
 import { pushInstaller } from '../pipeline/installer-push.ts';
-import { type Plan, planBuild } from '../pipeline/plan.ts';
+import type { Plan } from '../pipeline/plan.ts';
 import type { Workplace } from '../pipeline/workplace.ts';
 import { flagsByArchitecture } from './architectures.ts';
 import {
-  buildSummary,
   checkStandardOutput,
   checkTerminal,
-  wantsResolved,
+  planned,
+  type Surroundings,
   writeFile,
   writeToStandardOutput,
 } from './build-command.ts';
 import { type BuildRequest, readBuildRequest, workplaceOf } from './build-request.ts';
-import { elideKernelArguments } from './elide.ts';
 import type { FlagValues } from './flags.ts';
 import { checkInstallerOutput, type InstallerOutput, installerOutput } from './installer-output.ts';
 import type { Io } from './io.ts';
-import { checkLocked } from './locked.ts';
 import { TEMPORARY_SUFFIX } from './output-file.ts';
-import { chooseStyle, type Progress, startProgress } from './progress.ts';
+import { chooseStyle, startProgress } from './progress.ts';
 
 interface Built {
   readonly artifact: InstallerArtifact;
   readonly plan: Plan;
-}
-
-interface Surroundings {
-  readonly profileName: string;
-  readonly flags: FlagValues;
-  readonly io: Io;
-  readonly progress: Progress;
 }
 
 export async function runInstaller(profileName: string, flags: FlagValues, io: Io): Promise<number> {
@@ -60,16 +51,10 @@ export async function runInstaller(profileName: string, flags: FlagValues, io: I
   }
 }
 
-async function buildOne({ request, warnings }: BuildRequest, surroundings: Surroundings): Promise<Built> {
-  const { profileName, flags, io, progress } = surroundings;
+async function buildOne(wanted: BuildRequest, surroundings: Surroundings): Promise<Built> {
   const workplace = await workplaceWith(surroundings);
-  const resolve = wantsResolved(request, flags);
-  const plan = await planBuild(workplace, request, { resolve });
-  await checkLocked(profileName, flags, plan, io);
-  for (const warning of [...warnings, ...plan.warnings]) progress.warn(warning);
-  progress.note(buildSummary(plan));
-  progress.note(`kernel command line: ${elideKernelArguments(plan.cmdline)}`);
-  return { artifact: await buildInstaller(workplace, request, plan), plan };
+  const plan = await planned(workplace, wanted, surroundings);
+  return { artifact: await buildInstaller(workplace, wanted.request, plan), plan };
 }
 
 /** Local results first: they are there when the registry is not. */
