@@ -90,9 +90,9 @@ test('an image becomes a tree, its layers are there as served and plain', async 
 });
 
 test('layers of many blocks, whatever the pieces and the frames they come in', async (t) => {
-  const content = randomBytes(5_500_000, 9);
+  const content = randomBytes(2_500_000, 9);
   const layers = tar([{ name: 'large', data: content }]);
-  const frames = [0, 1_000_003, 3_500_000].map((at, index, cuts) =>
+  const frames = [0, 400_003, 1_500_000].map((at, index, cuts) =>
     zstdCompressSync(layers.subarray(at, cuts[index + 1])),
   );
   const image = testImage([
@@ -100,7 +100,7 @@ test('layers of many blocks, whatever the pieces and the frames they come in', a
     { data: gzipSync(layers, { level: 1 }), mediaType: GZIP },
     { data: Buffer.concat(frames), mediaType: ZSTD, plain: layers },
   ]);
-  for (const chunkSize of [10_007, 65_536, 3_000_001]) {
+  for (const chunkSize of [10_007, 65_536, 1_400_001]) {
     const one = await bench(t, image);
     one.source.chunkSize = chunkSize;
     const { tree, layers: stored } = await one.pull();
