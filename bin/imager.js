@@ -1,15 +1,27 @@
 #!/usr/bin/env node
 // Starts the command line. Plain JavaScript that old Node versions parse, so that they can be told what is needed.
+const BUNDLE = 'dist/cli/imager.cjs';
 const wanted = [24, 15];
 const found = process.versions.node.split('.').map(Number);
 const enough = found[0] > wanted[0] || (found[0] === wanted[0] && found[1] >= wanted[1]);
 
 if (enough) {
-  keepCompiled();
   collectEarly();
-  (isBundleCurrent() ? import('../dist/cli/imager.js') : import('../src/cli/run.ts')).then((cli) => cli.run(), refuse);
+  (isBundleCurrent() ? runBundle() : runSources()).catch(refuse);
 } else {
   void startUnderOwnNode();
+}
+
+async function runBundle() {
+  const bundle = await import('./bundle.js');
+  await bundle.runBundle(`${import.meta.dirname}/../${BUNDLE}`, codeCache());
+}
+
+async function runSources() {
+  const cache = codeCache();
+  if (cache !== undefined) process.getBuiltinModule('node:module').enableCompileCache(cache);
+  const { run } = await import('../src/cli/run.ts');
+  await run();
 }
 
 /**
@@ -20,7 +32,7 @@ function isBundleCurrent() {
   const { existsSync, readFileSync, statSync } = process.getBuiltinModule('node:fs');
   const root = `${import.meta.dirname}/..`;
   if (!existsSync(`${root}/src`)) return true;
-  if (!existsSync(`${root}/dist/imager.inputs`)) return false;
+  if (!existsSync(`${root}/dist/imager.inputs`) || !existsSync(`${root}/${BUNDLE}`)) return false;
   const inputs = readFileSync(`${root}/dist/imager.inputs`, 'utf8').split('\n');
   return inputs.every((line) => {
     const path = line.slice(line.indexOf(' ', line.indexOf(' ') + 1) + 1);
@@ -62,12 +74,11 @@ async function startUnderOwnNode() {
   });
 }
 
-/** Compiled code (in a checkout, code without its types too) stays in the user's own cache: to make it anew takes longer than most builds. */
-function keepCompiled() {
+/** Compiled code (of sources, code without its types too) stays in the user's own cache: to make it anew takes longer than most builds. */
+function codeCache() {
   const { HOME: home, XDG_CACHE_HOME: cache } = process.env;
   const base = cache?.startsWith('/') ? cache : home === undefined ? undefined : `${home}/.cache`;
-  // A directory that cannot be written is no error: then nothing is kept.
-  if (base !== undefined) process.getBuiltinModule('node:module').enableCompileCache(`${base}/bootwright-code`);
+  return base === undefined ? undefined : `${base}/bootwright-code`;
 }
 
 /**

@@ -1,9 +1,10 @@
 /**
- * Makes `dist/cli/imager.js`: the command line with its libraries in one file, which starts in a fraction of the time that hundreds of modules take.
+ * Makes `dist/cli/imager.cjs`: the command line with its libraries in one file, which starts in a fraction of the time that hundreds of modules take.
  * `dist/imager.inputs` says what it was made of, so that a checkout never runs a stale one (bin/imager.js). `npm ci` runs this under whatever Node there is:
  * plain JavaScript that Node 20 takes.
  */
-import { existsSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { builtinModules, createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -11,6 +12,9 @@ import { fileURLToPath } from 'node:url';
 const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
 
 const require = createRequire(import.meta.url);
+
+/** What decides about the bundle besides the sources. */
+const MAKERS = ['package-lock.json', 'scripts/bundle.js', 'bin/bundle.js'];
 
 /** `node:assert`, `node:events` and `node:stream` are functions: called, constructed and extended as such. */
 const CALLABLE = `new Proxy(function () {}, {
@@ -62,23 +66,36 @@ async function bundle(directory) {
   rmSync(list, { force: true });
   rmSync(outdir, { recursive: true, force: true });
   // Before they are read: what changes meanwhile must count as changed.
-  const stamps = new Map(['package-lock.json', ...sources()].map((path) => [path, stamp(path)]));
-  const { metafile } = await build({
+  const stamps = new Map([...MAKERS, ...sources()].map((path) => [path, stamp(path)]));
+  const { metafile, outputFiles } = await build({
     absWorkingDir: ROOT,
     entryPoints: { imager: 'src/cli/run.ts' },
     outdir,
     bundle: true,
-    format: 'esm',
+    format: 'cjs',
+    // A script whose value is the wrapper that Node puts around such modules: bin/bundle.js compiles it.
+    banner: { js: '(function (exports, require, module, __filename) {' },
+    footer: { js: '})' },
+    // Such a script cannot import, but for an experiment of Node's that warns; what it requires late may be ES modules.
+    supported: { 'dynamic-import': false },
+    define: { 'import.meta.url': '__filename' },
     platform: 'node',
     target: 'node24',
     // Half the text to read. Names stay, for the traces in bug reports.
     minifyWhitespace: true,
     minifySyntax: true,
     metafile: true,
+    write: false,
     logLevel: 'warning',
     plugins: [BUILT_INS, LATE_PACKAGES],
   });
-  const inputs = ['package-lock.json', ...Object.keys(metafile.inputs).filter((path) => stamps.has(path))];
+  const [{ text }] = outputFiles;
+  mkdirSync(outdir, { recursive: true });
+  writeFileSync(
+    join(outdir, 'imager.cjs'),
+    `// ${createHash('sha256').update(text).digest('hex').slice(0, 16)}\n${text}`,
+  );
+  const inputs = [...MAKERS, ...Object.keys(metafile.inputs).filter((path) => stamps.has(path))];
   writeFileSync(`${list}.partial`, inputs.map((path) => `${stamps.get(path)} ${path}`).join('\n'));
   renameSync(`${list}.partial`, list);
 }

@@ -93,6 +93,13 @@ export {
 } from './pipeline/installer-artifact.ts';
 export type { OnProgress, ProgressEvent } from './pipeline/progress.ts';
 export { buildPxe, type PxeFile, type PxeOptions, type PxePart, type PxePlan, planPxe } from './pipeline/pxe.ts';
+export {
+  type FoundRoot,
+  type RootFinder,
+  type RootWishes,
+  rootFinder,
+  type TufRepository,
+} from './pipeline/root-finder.ts';
 export { defaultStoreDirectory, type Transport, type Workplace } from './pipeline/workplace.ts';
 
 // Image caches: what builds take as `input.imageCache`.
@@ -116,6 +123,33 @@ export type { ComposedBlob, ComposedImage } from './oci/composed-image.ts';
 export type { PushedBlob, PushReport } from './oci/registry/push.ts';
 export { formatPushTarget, type PushTarget, parsePushTarget } from './oci/registry/push-target.ts';
 export { pushInstaller } from './pipeline/installer-push.ts';
+
+// Report: what was built of what, as provenance, SBOM and checksums.
+
+export { describeBuild } from './pipeline/describe-build.ts';
+export { type OutputDigests, watchDigests } from './pipeline/output-digests.ts';
+export { collectSboms } from './pipeline/shipped-sboms.ts';
+export { type WriteReportsOptions, writeReports } from './pipeline/write-reports.ts';
+export type { SigningKey } from './platform/types.ts';
+export { formatBlobBundle, formatEnvelope } from './report/blob-bundle.ts';
+export type {
+  BuildReport,
+  ReportedAlgorithm,
+  ReportedBuild,
+  ReportedDigests,
+  ReportedImage,
+  ReportedInput,
+  ReportedOutput,
+  ReportedVerification,
+} from './report/build-report.ts';
+export {
+  formatReport,
+  parseWantedReport,
+  type ReportContent,
+  type ReportForm,
+  type WantedReport,
+} from './report/forms.ts';
+export type { ShippedSbom } from './report/spdx-merge.ts';
 
 // The content of an artefact, for whoever does something else with it.
 

@@ -28,6 +28,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   boot: ['bytes', 'tree', 'formats', 'meta', 'profiles', 'machineconfig'],
   iso: ['bytes', 'tree', 'formats', 'meta', 'profiles', 'oci', 'boot'],
   pxe: ['profiles'],
+  report: ['bytes', 'machineconfig', 'meta', 'profiles'],
   installer: ['bytes', 'tree', 'formats', 'profiles', 'oci', 'boot'],
   disk: ['bytes', 'tree', 'formats', 'meta', 'profiles', 'boot'],
   pipeline: [
@@ -49,6 +50,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'disk',
     'installer',
     'pxe',
+    'report',
   ],
   cli: [
     'version.ts',
@@ -65,6 +67,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'overlays',
     'sandbox',
     'pxe',
+    'report',
     'pipeline',
     'platform',
   ],
@@ -79,6 +82,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'profiles',
     'oci',
     'boot',
+    'report',
     'pipeline',
     'platform',
   ],
@@ -95,12 +99,14 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   '@sigstore/protobuf-specs': ['trust'],
   re2js: ['trust'],
   '@sigstore/tuf': ['trust'],
+  'tuf-js': ['trust'],
   '@napi-rs/lzma': ['platform'],
   commander: ['cli'],
   '@bomb.sh/tab': ['cli'],
   'log-update': ['cli'],
   pako: ['meta', 'pipeline'],
-  '@noble/hashes': ['bytes', 'formats', 'extensions', 'meta', 'profiles', 'oci', 'boot', 'iso', 'pipeline'],
+  '@noble/ciphers': ['platform'],
+  '@noble/hashes': ['bytes', 'formats', 'extensions', 'meta', 'profiles', 'oci', 'boot', 'iso', 'report', 'pipeline'],
 };
 
 /** Node's own modules: the platform implementation and the command line only. */

@@ -13,6 +13,8 @@ export interface WriteOptions {
   readonly onProgress?: (done: number) => void;
   /** Distinguishes temporary names of writers at work at once. */
   readonly temporarySuffix?: string;
+  /** Given all bytes in order as they are written, zeros included: what takes a digest without a second look. Each chunk is good until it returns. */
+  readonly observe?: (chunk: Uint8Array) => void;
 }
 
 /**
@@ -49,18 +51,26 @@ const IN_FLIGHT = 3;
 
 async function writeExtents(file: NewFile, bytes: Bytes, options: WriteOptions): Promise<void> {
   const pieces = piecesOf(bytes);
+  const order = options.observe === undefined ? undefined : observeInOrder(options.observe);
   let reported = 0;
   const writePieces = async (): Promise<void> => {
     let buffer: Uint8Array | undefined;
     for (const [position, length] of pieces) {
-      options.signal?.throwIfAborted();
-      let data = memoryAt(bytes, position, length);
-      if (data === undefined) {
-        buffer ??= new Uint8Array(CHUNK_SIZE);
-        data = buffer.subarray(0, length);
-        await readInto(bytes, position, data);
+      const turn = order?.turn(position);
+      try {
+        options.signal?.throwIfAborted();
+        let data = memoryAt(bytes, position, length);
+        if (data === undefined) {
+          buffer ??= new Uint8Array(CHUNK_SIZE);
+          data = buffer.subarray(0, length);
+          await readInto(bytes, position, data);
+        }
+        await file.write(position, data);
+        await turn?.give(data);
+      } catch (error) {
+        turn?.fail(error);
+        throw error;
       }
-      await file.write(position, data);
       reported = Math.max(reported, position + length);
       options.onProgress?.(reported);
     }
@@ -68,6 +78,57 @@ async function writeExtents(file: NewFile, bytes: Bytes, options: WriteOptions):
   // A turn that fails ends the pieces, and so the others; all have ended before the file is closed and, on failure, removed.
   const turns = await Promise.allSettled(Array.from({ length: IN_FLIGHT }, writePieces));
   for (const turn of turns) if (turn.status === 'rejected') throw turn.reason;
+  order?.finish(bytes.size);
+}
+
+/** A piece of what is written several at once, and observed one after the other. */
+interface ObservedPiece {
+  /** Returns when all before it were observed, and it was. */
+  readonly give: (data: Uint8Array) => Promise<void>;
+  /** Nobody waits for it then. */
+  readonly fail: (reason: unknown) => void;
+}
+
+interface ObservedOrder {
+  /** Turns are taken by rising positions. */
+  readonly turn: (position: number) => ObservedPiece;
+  /** After all turns: what zeros are left. */
+  readonly finish: (size: number) => void;
+}
+
+/** Holes are given as zeros. */
+function observeInOrder(observe: (chunk: Uint8Array) => void): ObservedOrder {
+  let observed = 0;
+  let last = Promise.resolve();
+  let zeros: Uint8Array | undefined;
+  const fillTo = (position: number): void => {
+    while (observed < position) {
+      zeros ??= new Uint8Array(CHUNK_SIZE);
+      const length = Math.min(zeros.length, position - observed);
+      observe(zeros.subarray(0, length));
+      observed += length;
+    }
+  };
+  return {
+    turn(position) {
+      const before = last;
+      const { promise, resolve, reject } = Promise.withResolvers<void>();
+      // Whoever comes next tells of it; there may be nobody.
+      promise.catch(() => undefined);
+      last = promise;
+      return {
+        async give(data) {
+          await before;
+          fillTo(position);
+          observe(data);
+          observed += data.length;
+          resolve();
+        },
+        fail: reject,
+      };
+    },
+    finish: fillTo,
+  };
 }
 
 /** Position and length of pieces of at most `CHUNK_SIZE` that cover what is no hole. */
@@ -108,6 +169,7 @@ export async function writeToStream(sink: StreamSink, bytes: Bytes, options: Wri
   let done = 0;
   const chunkOptions = options.signal === undefined ? {} : { signal: options.signal };
   for await (const chunk of chunks(bytes, chunkOptions)) {
+    options.observe?.(chunk);
     await sink.write(chunk);
     done += chunk.length;
     options.onProgress?.(done);

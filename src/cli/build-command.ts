@@ -1,5 +1,5 @@
 /** `imager <profile>`: plan, build, and bring the artefact to where it belongs. */
-import { writeToStream } from '../bytes/write.ts';
+import { type WriteOptions, writeToStream } from '../bytes/write.ts';
 import { ImagerError } from '../errors.ts';
 import type { Artifact } from '../pipeline/artifact.ts';
 import { build } from '../pipeline/build.ts';
@@ -16,6 +16,7 @@ import type { Io } from './io.ts';
 import { checkLocked } from './locked.ts';
 import { writeOutput } from './output-file.ts';
 import { chooseStyle, type Progress, startProgress } from './progress.ts';
+import type { Reporting } from './reports.ts';
 
 export async function runBuild(profileName: string, flags: FlagValues, io: Io): Promise<number> {
   if (wantsImage(flags)) return (await import('./installer-command.ts')).runInstaller(profileName, flags, io);
@@ -24,6 +25,7 @@ export async function runBuild(profileName: string, flags: FlagValues, io: Io): 
   const style = chooseStyle(flags.text.get('progress'), flags.switches.has('quiet'), io.stderr);
   const progress = await startProgress(style, io);
   try {
+    const reporting = await reportingOf(flags, io);
     const wanted = await readBuildRequest(profileName, flags, io);
     const { request } = wanted;
     checkTerminal(request.profile, output, flags, io);
@@ -38,23 +40,21 @@ export async function runBuild(profileName: string, flags: FlagValues, io: Io): 
       onVerification: progress.verified,
       onWarning,
     };
-    const surroundings = { profileName, flags, io, progress };
+    const surroundings = { profileName, flags, io, progress, reporting };
     const plan = await planned(workplace, wanted, surroundings);
+    if (output !== '-') reporting?.reserve(output, [plan.outputs[0]!.path]);
+    await reporting?.gather(workplace, request, plan);
     const artifact = await build(workplace, request, plan);
-    if (output === '-') await writeToStandardOutput(artifact, io, progress);
-    else await writeToDirectory(artifact, { ...plan, warnings: [...plan.warnings, ...found] }, output, surroundings);
+    if (output === '-') {
+      await writeToStandardOutput(artifact, surroundings);
+      await writeAllReports(surroundings);
+    } else {
+      await writeToDirectory(artifact, { ...plan, warnings: [...plan.warnings, ...found] }, output, surroundings);
+    }
     return 0;
   } finally {
     progress.finish();
   }
-}
-
-/** Of a command: what was asked for, and who listens. */
-export interface Surroundings {
-  readonly profileName: string;
-  readonly flags: FlagValues;
-  readonly io: Io;
-  readonly progress: Progress;
 }
 
 /** Decides everything, checks it against the lock file and says it. Throws what `planBuild` and `checkLocked` throw. */
@@ -66,14 +66,31 @@ export async function planned(
   const plan = await planBuild(workplace, request, { resolve: wantsResolved(request, flags) });
   await checkLocked(profileName, flags, plan, io);
   for (const warning of [...warnings, ...plan.warnings]) progress.warn(warning);
+  // Of a resolved plan they are not asked about again.
+  for (const each of plan.verifications) progress.verified(each, []);
   progress.note(buildSummary(plan));
   progress.note(`kernel command line: ${elideKernelArguments(plan.cmdline)}`);
   return plan;
 }
 
-/** Digests are for the report: without one the names are asked for once, when the images are fetched. What an overlay answers is part of the command line. */
-function wantsResolved({ profile }: PlanRequest, { switches }: FlagValues): boolean {
-  return switches.has('json') || switches.has('locked') || profile.overlay !== null;
+/** Digests are for what is said: without that the names are asked for once, when the images are fetched. What an overlay answers is part of the command line. */
+function wantsResolved({ profile }: PlanRequest, { switches, lists }: FlagValues): boolean {
+  return switches.has('json') || switches.has('locked') || lists.has('report') || profile.overlay !== null;
+}
+
+/** Loaded only when it is asked for. Throws `usage` for flags that go with `--report` alone, what `startReporting` throws. */
+export async function reportingOf(flags: FlagValues, io: Io): Promise<Reporting | undefined> {
+  if (flags.lists.has('report')) return (await import('./reports.ts')).startReporting(flags, io);
+  const lonely = ['report-key', 'report-builder'].find((name) => flags.text.has(name));
+  if (lonely !== undefined) throw new ImagerError('usage', `flag --${lonely}: want a --report it is for`);
+  return undefined;
+}
+
+export async function writeAllReports({
+  reporting,
+  progress,
+}: Pick<Surroundings, 'reporting' | 'progress'>): Promise<void> {
+  for (const path of (await reporting?.write()) ?? []) progress.note(`report: ${path}`);
 }
 
 /** One thing only fits. Throws `usage`. */
@@ -101,14 +118,27 @@ function buildSummary({ profile: { version, arch, platform }, outputs: [output] 
   return `building ${output!.path}: ${output!.kind} of Talos ${version} for ${arch}, platform ${platform}`;
 }
 
+export interface Surroundings {
+  readonly profileName: string;
+  readonly flags: FlagValues;
+  readonly io: Io;
+  readonly progress: Progress;
+  readonly reporting: Reporting | undefined;
+}
+
 export async function writeToStandardOutput(
   artifact: Artifact,
-  { stdout, signal }: Io,
-  progress: Progress,
+  { io: { stdout, signal }, progress, reporting }: Surroundings,
 ): Promise<void> {
   const report = reporter(artifact, progress);
-  await writeToStream(stdout.sink, artifact.bytes, { signal, onProgress: report });
+  const watched = reporting?.watch(artifact);
+  await writeToStream(stdout.sink, artifact.bytes, { signal, onProgress: report, ...observing(watched) });
   report(artifact.bytes.size);
+  watched?.done();
+}
+
+export function observing(watched: ReturnType<Reporting['watch']> | undefined): Pick<WriteOptions, 'observe'> {
+  return watched === undefined ? {} : { observe: watched.observe };
 }
 
 async function writeToDirectory(
@@ -120,6 +150,7 @@ async function writeToDirectory(
   const { flags, io, progress } = surroundings;
   const { platform, stdout, signal } = io;
   const path = await writeFile(artifact, directory, surroundings);
+  await writeAllReports(surroundings);
   if (flags.switches.has('tar-to-stdout')) {
     for await (const chunk of await archiveDirectory(platform, directory, signal)) await stdout.sink.write(chunk);
   } else if (flags.switches.has('json')) {
@@ -132,15 +163,18 @@ async function writeToDirectory(
 export async function writeFile(
   artifact: Artifact,
   directory: string,
-  { flags, io: { platform, signal }, progress }: Surroundings,
+  { flags, io: { platform, signal }, progress, reporting }: Surroundings,
 ): Promise<string> {
   const report = reporter(artifact, progress);
+  const watched = reporting?.watch(artifact);
   const path = await writeOutput(platform, artifact, directory, {
     signal,
     onProgress: report,
     sync: flags.switches.has('sync'),
+    ...observing(watched),
   });
   report(artifact.bytes.size);
+  watched?.done(path);
   // Upstream's words, for scripts that look for them.
   progress.note(`output asset path: ${path}`);
   return path;

@@ -107,9 +107,10 @@ async function namedImages(flags: FlagValues, io: Io): Promise<NamedImages> {
   const workplace = await workplaceOf(flags, io);
   const version = flags.text.get('talos-version') ?? DEFAULT_TALOS_VERSION;
   const options = (flag: string): CatalogOptions => ({ version, catalogs: flags.lists.get(flag) ?? [] });
-  const extensions = await resolveExtensionNames(workplace, wanted, options('extension-catalog'));
+  const { references: extensions } = await resolveExtensionNames(workplace, wanted, options('extension-catalog'));
   if (!isOverlayNamed) return { extensions };
-  return { extensions, overlay: await resolveOverlayName(workplace, overlayName, options('overlay-catalog')) };
+  const { reference } = await resolveOverlayName(workplace, overlayName, options('overlay-catalog'));
+  return { extensions, overlay: reference };
 }
 
 async function givenOnStdin(flags: FlagValues, io: Io): Promise<Given> {
@@ -179,7 +180,8 @@ function versionWarnings({ version }: FinalProfile): string[] {
 }
 
 /** Where and how the inputs of a build are reached, and whose they may be. Throws `invalid-input` for mirrors and policies, `io`. */
-export async function workplaceOf(flags: FlagValues, { platform, signal }: Io): Promise<Workplace> {
+export async function workplaceOf(flags: FlagValues, io: Io): Promise<Workplace> {
+  const { platform, signal } = io;
   const hostsDir = flags.text.get('hosts-dir');
   return {
     platform,
@@ -193,7 +195,7 @@ export async function workplaceOf(flags: FlagValues, { platform, signal }: Io): 
       },
       platform,
     ),
-    trust: await trustOf(flags, platform),
+    trust: await trustOf(flags, io),
     overlayPrograms: flags.switches.has('allow-overlay-program') ? 'allowed' : 'verified',
     signal,
   };

@@ -6,6 +6,7 @@ import { addConfig, type ConfigInvocation } from './config-flags.ts';
 import { addDoctor, type DoctorFlags } from './doctor-flags.ts';
 import { FLAGS, type Flag, type FlagValues, GROUP_TITLES, RETIRED_FLAGS } from './flags.ts';
 import { addImages, addMirror, type ImageListFlags, type MirrorFlags } from './mirror-flags.ts';
+import { addTrust, type TrustRefreshFlags } from './root-flags.ts';
 import { addVerify, type VerifyFlags } from './verify-flags.ts';
 
 /** How a plan is shown. */
@@ -39,6 +40,7 @@ export type Invocation =
     }
   | { readonly command: 'doctor'; readonly flags: DoctorFlags }
   | { readonly command: 'verify'; readonly flags: VerifyFlags }
+  | { readonly command: 'trust refresh'; readonly flags: TrustRefreshFlags }
   | {
       readonly command: 'lock';
       readonly profiles: readonly string[];
@@ -72,6 +74,7 @@ Examples:
   imager iso -o - > talos.iso                    stream it
   imager - < profile.yaml                        a whole profile document
   imager iso --imager-image oci:./assets --offline
+  imager iso --report _out/iso.intoto.json --report _out/iso.spdx.json --report _out/SHA256SUMS
   source <(imager completion bash)
 
 Exit status: 0 done, 1 usage, 2 invalid input, 3 unsupported, 5 registry or verification, 6 files, 7 image assembly.`;
@@ -123,6 +126,7 @@ function buildProgram(texts: Texts, isNamed: IsNamed, found: Found): Command {
   addStore(program, found);
   addLock(program, texts, isNamed, found);
   addVerify(program, (flags) => found({ command: 'verify', flags }));
+  addTrust(program, (flags) => found({ command: 'trust refresh', flags }));
   addCache(program, (flags) => found({ command: 'cache create', flags }));
   addMirror(program, (command, flags) => found({ command, flags }));
   addImages(program, (flags) => found({ command: 'images', flags }));

@@ -18,13 +18,15 @@ export interface Finding {
 /** Builds of one version with several architectures stay below this. */
 const ROOMY_STORE = 2 * 1024 ** 3;
 
-export async function examine(platform: Platform, store: string): Promise<Finding[]> {
+/** `now` in seconds since 1970. */
+export async function examine(platform: Platform, store: string, now: number): Promise<Finding[]> {
   return [
     { subject: 'Node.js', state: 'good', detail: `${process.versions.node} on ${process.platform}` },
     architectureFinding(platform.architecture),
     ...(await storeFindings(platform, store)),
     proxyFinding(platform.environment),
     await credentialsFinding(platform),
+    await trustedRootFinding(platform, store, now),
     { subject: 'external programs', state: 'good', detail: 'none needed' },
     sandboxFinding(await findSandbox(platform)),
   ];
@@ -34,6 +36,15 @@ export async function examine(platform: Platform, store: string): Promise<Findin
 function sandboxFinding(sandbox: Sandbox): Finding {
   const state = sandbox.kind === 'bubblewrap' ? 'good' : 'note';
   return { subject: 'sandbox for overlays', state, detail: describeSandbox(sandbox) };
+}
+
+/** Contacts nothing: how old it is, not whether there is a newer one. */
+async function trustedRootFinding(platform: Platform, store: string, now: number): Promise<Finding> {
+  const { daysBetween, findRoot } = await import('../pipeline/trusted-root.ts');
+  const { origin, date, warnings } = await findRoot({ platform, store, now, offline: true });
+  const age = `${origin}, ${daysBetween(date, now)} days old`;
+  if (warnings.length === 0) return { subject: 'trusted root', state: 'good', detail: age };
+  return { subject: 'trusted root', state: 'note', detail: `${age}: ${warnings.join('; ')}` };
 }
 
 function architectureFinding(architecture: Platform['architecture']): Finding {
@@ -106,7 +117,7 @@ export function formatFindings(findings: readonly Finding[]): string {
 /** Exit 6 when something local is bad, 5 when the image cannot be had. */
 export async function runDoctor(flags: DoctorFlags, io: Io): Promise<number> {
   const { platform, signal } = io;
-  const local = await examine(platform, flags.store ?? defaultStoreDirectory(platform));
+  const local = await examine(platform, flags.store ?? defaultStoreDirectory(platform), io.now());
   const remote = flags.image === undefined ? [] : await findingsOfImage(flags.image, flags, platform, signal);
   const findings = [...local, ...remote];
   io.stdout.write(flags.json === true ? `${JSON.stringify(findings, null, 2)}\n` : formatFindings(findings));

@@ -2,11 +2,14 @@
 import { shown } from '../machineconfig/kernel-arguments.ts';
 import type { Profile } from '../profiles/profile.ts';
 
+/** An argument with a value: double quotes, around all of it or parts of the value, keep it together as the kernel has it. */
+const ARGUMENT = /"[^\s="]+=[^"]*"?|[^\s="]+=(?:"[^"]*"?|[^\s"])+/g;
+
 /** `console=tty0 talos.environment=INSTALLER_META_BASE64=<420 characters>`. White space stays as it is. */
 export function elideKernelArguments(text: string): string {
-  return text.replace(/[^\s=]+=\S+/g, (argument) => {
+  return text.replace(ARGUMENT, (argument) => {
     const cut = argument.indexOf('=') + 1;
-    const key = argument.slice(0, cut - 1).replace(/^-/, '');
+    const key = argument.slice(0, cut - 1).replace(/^"?-?/, '');
     if (!isSecret(key)) return argument;
     // Names of environment variables are no secrets, and tell what the value is.
     const [name = ''] = key === 'talos.environment' ? (/^\w+=/.exec(argument.slice(cut)) ?? []) : [];

@@ -1,4 +1,5 @@
 /** `imager installer` where the result is more than a file: pushed, put into an OCI image layout, or made for several architectures. */
+import { topManifest } from '../oci/composed-image.ts';
 import { formatPushTarget, type PushTarget } from '../oci/registry/push-target.ts';
 import { archiveDirectory } from '../pipeline/directory-archive.ts';
 import { buildInstaller, type InstallerArtifact, writeInstallerLayout } from '../pipeline/installer-artifact.ts';
@@ -10,7 +11,9 @@ import {
   checkStandardOutput,
   checkTerminal,
   planned,
+  reportingOf,
   type Surroundings,
+  writeAllReports,
   writeFile,
   writeToStandardOutput,
 } from './build-command.ts';
@@ -32,6 +35,7 @@ export async function runInstaller(profileName: string, flags: FlagValues, io: I
   const style = chooseStyle(flags.text.get('progress'), flags.switches.has('quiet'), io.stderr);
   const progress = await startProgress(style, io);
   try {
+    const reporting = await reportingOf(flags, io);
     const requests: BuildRequest[] = [];
     for (const each of profileName === '-' ? [flags] : flagsByArchitecture(flags)) {
       requests.push(await readBuildRequest(profileName, each, io));
@@ -41,7 +45,7 @@ export async function runInstaller(profileName: string, flags: FlagValues, io: I
       requests.map(({ request }) => request.profile),
     );
     checkTerminal(requests[0]!.request.profile, output.local.kind === 'stdout' ? '-' : '', flags, io);
-    const surroundings = { profileName, flags, io, progress };
+    const surroundings = { profileName, flags, io, progress, reporting };
     const built: Built[] = [];
     for (const request of requests) built.push(await buildOne(request, surroundings));
     await deliver(built, output, surroundings);
@@ -52,8 +56,12 @@ export async function runInstaller(profileName: string, flags: FlagValues, io: I
 }
 
 async function buildOne(wanted: BuildRequest, surroundings: Surroundings): Promise<Built> {
+  const { flags, reporting } = surroundings;
   const workplace = await workplaceWith(surroundings);
   const plan = await planned(workplace, wanted, surroundings);
+  const { local } = installerOutput(flags);
+  if (local.kind === 'archives') reporting?.reserve(local.directory, [plan.outputs[0]!.path]);
+  await reporting?.gather(workplace, wanted.request, plan);
   return { artifact: await buildInstaller(workplace, wanted.request, plan), plan };
 }
 
@@ -63,6 +71,7 @@ async function deliver(built: readonly Built[], output: InstallerOutput, surroun
   const { local, push } = output;
   const here = await deliverHere(built, local, surroundings);
   const pushed = push === undefined ? {} : { pushed: await deliverPush(built, push, surroundings) };
+  await writeAllReports(surroundings);
   if ('directory' in local && flags.switches.has('tar-to-stdout')) {
     for await (const chunk of await archiveDirectory(io.platform, local.directory, io.signal)) {
       await io.stdout.sink.write(chunk);
@@ -79,12 +88,12 @@ async function deliverHere(
   local: InstallerOutput['local'],
   surroundings: Surroundings,
 ): Promise<object> {
-  const { flags, io, progress } = surroundings;
+  const { flags, progress } = surroundings;
   switch (local.kind) {
     case 'nothing':
       return {};
     case 'stdout':
-      await writeToStandardOutput(built[0]!.artifact, io, progress);
+      await writeToStandardOutput(built[0]!.artifact, surroundings);
       return {};
     case 'archives': {
       const files: object[] = [];
@@ -107,6 +116,7 @@ async function deliverHere(
         },
       );
       progress.note(`output asset path: oci:${directory}:${name}@${digest}`);
+      reportImages(built, `oci:${directory}:${name}`, surroundings);
       return { layout: { directory, name, digest } };
     }
   }
@@ -116,7 +126,20 @@ async function deliverPush(built: readonly Built[], target: PushTarget, surround
   const report = await pushInstaller(await workplaceWith(surroundings), artifactsOf(built), target);
   const reference = formatPushTarget(target);
   surroundings.progress.note(`pushed: ${reference}@${report.digest}`);
+  reportImages(built, reference, surroundings);
   return { reference, ...report };
+}
+
+/** What the name leads to, and behind an index each of its images. */
+function reportImages(built: readonly Built[], name: string, { io, reporting }: Surroundings): void {
+  if (reporting === undefined) return;
+  const images = built.map(({ artifact }) => artifact.image);
+  const top = topManifest(io.platform, images);
+  for (const { mediaType, digest, raw } of new Set([top, ...images.map(({ manifest }) => manifest)])) {
+    const shown = digest === top.digest ? name : `${name}@${digest}`;
+    const sha256 = digest.slice('sha256:'.length);
+    reporting.add({ name: shown, mediaType, size: raw.length, digests: { sha256 } });
+  }
 }
 
 function artifactsOf(built: readonly Built[]): InstallerArtifact[] {

@@ -49,7 +49,7 @@ async function readLock(file: string, { platform }: Io): Promise<LockedBuild[]> 
 }
 
 /** How inputs are reached is not what they are. */
-const NOT_LOCKED: readonly string[] = ['store', 'offline', 'insecure', 'mirror', 'arch'];
+const NOT_LOCKED: readonly string[] = ['store', 'offline', 'insecure', 'mirror', 'hosts-dir', 'arch'];
 
 /** Of what names inputs: `--talos-version=v1.13.0`. */
 function inputFlags({ text, lists }: FlagValues): string[] {

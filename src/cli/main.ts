@@ -56,6 +56,8 @@ async function runInvocation(invocation: Invocation, io: Io): Promise<number> {
       return (await import('./lock-command.ts')).runLock(invocation, io);
     case 'verify':
       return (await import('./verify-command.ts')).runVerify(invocation.flags, io);
+    case 'trust refresh':
+      return (await import('./trust-command.ts')).runTrustRefresh(invocation.flags, io);
     case 'doctor':
       return (await import('./doctor.ts')).runDoctor(invocation.flags, io);
   }

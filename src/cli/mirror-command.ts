@@ -3,30 +3,33 @@ import { dirname } from 'node:path';
 import { ofText } from '../bytes/bytes.ts';
 import { writeToFile } from '../bytes/write.ts';
 import { exitCodeOf, ImagerError } from '../errors.ts';
+import { distinctImages } from '../pipeline/image-list.ts';
 import { type MirrorReport, mirrorImages } from '../pipeline/mirror.ts';
 import { type MirrorConfiguration, mirrorConfiguration } from '../pipeline/mirror-config.ts';
 import { formatMirrorTarget, type MirrorTarget, parseMirrorTarget } from '../pipeline/mirror-target.ts';
 import { type CheckedCopy, verifyMirror } from '../pipeline/mirror-verify.ts';
 import { defaultStoreDirectory, type Workplace } from '../pipeline/workplace.ts';
-import { publicGoodDocument } from '../trust/public-good.ts';
 import { parseTrustedRoot, TRUSTED_ROOT_LIMIT } from '../trust/trusted-root.ts';
 import type { FlagValues } from './flags.ts';
 import { readImageList } from './image-list.ts';
 import type { Io } from './io.ts';
 import type { MirrorFlags } from './mirror-flags.ts';
-import { chooseStyle, formatBytes, startProgress } from './progress.ts';
+import { chooseStyle, formatBytes, type Progress, startProgress } from './progress.ts';
 import { transportOf } from './transport-flags.ts';
 import { trustOf } from './trust-flags.ts';
 
 export async function runMirror(flags: MirrorFlags, io: Io): Promise<number> {
   const target = targetOf(flags);
-  const workplace = await workplaceOf(flags, io);
-  const root = await trustedRootOf(flags, io);
-  const { images: references, warnings } = await readImageList(flags, io);
+  const workplace = await workplaceOf(flags, false, io);
+  const { images: listed, warnings } = await readImageList(flags, io);
   for (const warning of warnings) io.stderr.write(`warning: ${warning}\n`);
   const progress = await startProgress(chooseStyle(flags.progress, flags.quiet === true, io.stderr), io);
   let report: MirrorReport;
+  let root: string;
+  let references: readonly string[];
   try {
+    references = distinctImages([...listed, ...(await imagesOfNames(flags, workplace, progress))]);
+    root = await trustedRootOf(workplace, progress);
     report = await mirrorImages({ ...workplace, onProgress: progress.report }, { references, target });
     progress.note(summary(report, target));
   } finally {
@@ -53,15 +56,31 @@ export async function runMirror(flags: MirrorFlags, io: Io): Promise<number> {
   return 0;
 }
 
+/** What names lead to, and the catalogs that say so: a build asks them again. */
+async function imagesOfNames(flags: MirrorFlags, around: Workplace, progress: Progress): Promise<string[]> {
+  if (!namesAnything(flags)) return [];
+  const { imagesInCatalogs } = await import('./catalog-images.ts');
+  return imagesInCatalogs(flags, { ...around, onProgress: progress.report, onVerification: progress.verified });
+}
+
+function namesAnything({ systemExtension, overlayName, allExtensions, allOverlays }: MirrorFlags): boolean {
+  return systemExtension !== undefined || overlayName !== undefined || allExtensions === true || allOverlays === true;
+}
+
 /** Exit 5 when anything of the copy is not as it should be. */
 export async function runMirrorVerify(flags: MirrorFlags, io: Io): Promise<number> {
   const target = targetOf(flags);
-  const workplace = await workplaceOf(flags, io);
+  // Asking nobody else is the point of it.
+  const workplace = await workplaceOf(flags, true, io);
   const { images: references } = await readImageList(flags, io);
   const progress = await startProgress(chooseStyle(flags.progress, flags.quiet === true, io.stderr), io);
   let copies: CheckedCopy[];
   try {
-    copies = await verifyMirror({ ...workplace, onProgress: progress.report }, target, references);
+    copies = await verifyMirror(
+      { ...workplace, onProgress: progress.report, onWarning: progress.warn },
+      target,
+      references,
+    );
   } finally {
     progress.finish();
   }
@@ -82,12 +101,13 @@ function targetOf({ target }: MirrorFlags): MirrorTarget {
   });
 }
 
-async function workplaceOf(flags: MirrorFlags, { platform, signal }: Io): Promise<Workplace> {
+async function workplaceOf(flags: MirrorFlags, keepsRoot: boolean, io: Io): Promise<Workplace> {
+  const { platform, signal } = io;
   return {
     platform,
     store: flags.store ?? defaultStoreDirectory(platform),
     transport: await transportOf(flags, platform),
-    trust: await trustOf(trustFlags(flags), platform),
+    trust: await trustOf(trustFlags(flags, keepsRoot), io),
     signal,
   };
 }
@@ -95,6 +115,9 @@ async function workplaceOf(flags: MirrorFlags, { platform, signal }: Io): Promis
 const TRUST_FLAGS = {
   policy: 'policy',
   trustedRoot: 'trusted-root',
+  tufUrl: 'tuf-url',
+  tufRoot: 'tuf-root',
+  store: 'store',
   verifyKey: 'verify-key',
   verifyIdentity: 'verify-identity',
   verifyIdentityRegexp: 'verify-identity-regexp',
@@ -103,17 +126,23 @@ const TRUST_FLAGS = {
 } as const;
 
 /** As builds have them. */
-function trustFlags(flags: MirrorFlags): FlagValues {
+function trustFlags(flags: MirrorFlags, keepsRoot: boolean): FlagValues {
   const given = Object.entries(TRUST_FLAGS).flatMap(([key, name]) => {
     const value = flags[key as keyof typeof TRUST_FLAGS];
     return value === undefined ? [] : [[name, value] as const];
   });
-  return { text: new Map(given), lists: new Map([['allow-unsigned', flags.allowUnsigned ?? []]]), switches: new Set() };
+  const switches = new Set(keepsRoot || flags.offline === true ? ['offline'] : []);
+  return { text: new Map(given), lists: new Map([['allow-unsigned', flags.allowUnsigned ?? []]]), switches };
 }
 
 /** Checked: a root that cannot be read is of no use where there is no other. */
-async function trustedRootOf({ trustedRoot }: MirrorFlags, { platform }: Io): Promise<string> {
-  if (trustedRoot === undefined) return publicGoodDocument();
+async function trustedRootOf({ platform, trust }: Workplace, progress: Progress): Promise<string> {
+  const { trustedRoot, root } = trust!;
+  if (trustedRoot === undefined) {
+    const { document, warnings } = await root!.find();
+    for (const warning of warnings) progress.warn(warning);
+    return document;
+  }
   const data = await platform.files.read(trustedRoot, TRUSTED_ROOT_LIMIT);
   parseTrustedRoot(data, trustedRoot);
   return new TextDecoder().decode(data);

@@ -21,7 +21,8 @@ export async function writeOutput(
   return writeArtifact(platform, artifact, directory, { ...options, temporarySuffix: TEMPORARY_SUFFIX });
 }
 
-async function removeAbandoned(files: Files, directory: string, name: string): Promise<void> {
+/** What killed processes left of `name` in `directory`. */
+export async function removeAbandoned(files: Files, directory: string, name: string): Promise<void> {
   if ((await files.info(directory))?.kind !== 'directory') return;
   for (const entry of await files.list(directory)) {
     const [, owner] = /^\.(\d{1,10})\.partial$/.exec(entry.startsWith(name) ? entry.slice(name.length) : '') ?? [];

@@ -2,14 +2,14 @@
 import type { Files } from '../platform/types.ts';
 import { parseOverlayOptions } from '../profiles/parse.ts';
 import { entriesOf, type YamlMapping, type YamlValue } from '../yaml/value.ts';
+import { decodeText } from './text-input.ts';
 
 const OPTION_FILE_LIMIT = 1 << 20;
 
-/** Later options win by key. Throws `io` for files and `invalid-input` for YAML that is no mapping. */
+/** Later options win by key. Throws `io` for files and `invalid-input` for what is no text, and YAML that is no mapping. */
 export async function readOverlayOptions(options: readonly string[], files: Files): Promise<YamlMapping> {
   const merged = new Map<string, YamlValue>();
-  const textOf = async (path: string): Promise<string> =>
-    new TextDecoder().decode(await files.read(path, OPTION_FILE_LIMIT));
+  const textOf = async (path: string): Promise<string> => decodeText(await files.read(path, OPTION_FILE_LIMIT), path);
   for (const option of options) {
     if (option.startsWith('@')) {
       const path = option.slice(1);

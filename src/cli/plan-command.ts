@@ -1,4 +1,5 @@
 /** `imager plan <profile>`: what would be built, and from what. */
+import { ImagerError } from '../errors.ts';
 import { formatPushTarget } from '../oci/registry/push-target.ts';
 import { type Plan, planBuild } from '../pipeline/plan.ts';
 import type { ImageVerification } from '../pipeline/verify-image.ts';
@@ -9,6 +10,7 @@ import type { Invocation, PlanView } from './command-line.ts';
 import { elideKernelArguments, elideProfile } from './elide.ts';
 import { checkInstallerOutput, type InstallerOutput, installerOutput, wantsImage } from './installer-output.ts';
 import type { Io } from './io.ts';
+import { checkLocked } from './locked.ts';
 import { formatBytes } from './progress.ts';
 
 type PlanInvocation = Extract<Invocation, { readonly command: 'plan' }>;
@@ -17,6 +19,8 @@ export async function runPlan(invocation: PlanInvocation, io: Io): Promise<numbe
   const { profile, flags, resolve, view } = invocation;
   const output = wantsImage(flags) ? installerOutput(flags) : undefined;
   const hasDigests = view === 'text' || view === 'json';
+  if (flags.switches.has('locked') && !(resolve && hasDigests))
+    throw new ImagerError('usage', 'flag --locked: want a plan with digests, as text or --json');
   const contacts = !resolve ? 'never' : hasDigests ? 'always' : 'for unknown profiles';
   const requests: BuildRequest[] = [];
   for (const each of profile === '-' ? [flags] : flagsByArchitecture(flags)) {
@@ -31,22 +35,23 @@ export async function runPlan(invocation: PlanInvocation, io: Io): Promise<numbe
   const plans: Plan[] = [];
   for (const { request, warnings } of requests) {
     const decided = await planBuild(await workplaceOf(flags, io), request, { resolve: resolve && hasDigests });
+    await checkLocked(profile, flags, decided, io);
     const plan = { ...decided, warnings: [...warnings, ...decided.warnings] };
     if (!hasDigests) for (const warning of plan.warnings) io.stderr.write(`warning: ${warning}\n`);
     plans.push(
       output?.push === undefined ? plan : { ...plan, hosts: [...new Set([...plan.hosts, output.push.registry])] },
     );
   }
-  io.stdout.write(VIEWS[view](plans));
+  const documents = requests.map(({ request }) => dumpProfile(request.profile));
+  io.stdout.write(view === 'yaml' ? documents.join('---\n') : VIEWS[view](plans));
   if (view === 'text' && output !== undefined) io.stdout.write(section('goes to', destinations(output, plans[0]!)));
   return 0;
 }
 
-/** Of one plan or, for an installer, of one for each architecture. */
-const VIEWS: Readonly<Record<PlanView, (plans: readonly Plan[]) => string>> = {
+/** Of one plan or, for an installer, of one for each architecture. A document, which has values that JSON has not, comes from no plan. */
+const VIEWS: Readonly<Record<Exclude<PlanView, 'yaml'>, (plans: readonly Plan[]) => string>> = {
   text: (plans) => plans.map(formatPlan).join('\n'),
   json: (plans) => `${JSON.stringify(plans.length === 1 ? plans[0] : plans, null, 2)}\n`,
-  yaml: (plans) => plans.map(({ profile }) => dumpProfile(profile)).join('---\n'),
   hosts: (plans) => [...new Set(plans.flatMap(({ hosts }) => hosts))].map((host) => `${host}\n`).join(''),
 };
 

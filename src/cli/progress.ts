@@ -33,15 +33,21 @@ export async function startProgress(
   io: Pick<Io, 'stderr' | 'now' | 'signal'>,
 ): Promise<Progress> {
   const display = await displayOf(style, io);
+  // Several images may be judged by one root that is old.
+  const said = new Set<string>();
+  const warn = (text: string): void => {
+    if (!said.has(text)) display.warn(text);
+    said.add(text);
+  };
   const stopping = (): void => display.note('stopping (a second signal stops at once)');
   io.signal.addEventListener('abort', stopping);
   return {
     report: (event) => display.report({ ...event, task: withShortDigests(event.task) }),
     note: display.note,
-    warn: display.warn,
+    warn,
     verified({ image, status, subject }, warnings) {
       if (status === 'verified') display.note(`verified ${image}: signed by ${subject ?? 'the key'}`);
-      for (const warning of warnings) display.warn(warning);
+      warnings.forEach(warn);
     },
     finish() {
       io.signal.removeEventListener('abort', stopping);

@@ -1,8 +1,11 @@
 /** `imager pxe`: a directory for network boot, written, served, or both. */
+import { join } from 'node:path';
 import { ImagerError } from '../errors.ts';
-import { buildPxe, type PxeFile, type PxePlan, planPxe } from '../pipeline/pxe.ts';
+import { buildPxe, type PxeFile, type PxePlan, planPxe, pxeNames } from '../pipeline/pxe.ts';
 import { parseBaseUrl } from '../pxe/base-url.ts';
 import { IPXE_SCRIPT_NAME } from '../pxe/ipxe-script.ts';
+import type { ReportedOutput } from '../report/build-report.ts';
+import { reportingOf, writeAllReports } from './build-command.ts';
 import { readBuildRequest, workplaceOf } from './build-request.ts';
 import type { Invocation } from './command-line.ts';
 import { elideKernelArguments } from './elide.ts';
@@ -16,7 +19,7 @@ import { parseListenAddress, startPxeServer } from './pxe-server.ts';
 type PxeInvocation = Extract<Invocation, { readonly command: 'pxe' }>;
 
 /** What is said by the directory, or by the command. */
-const FOREIGN_FLAGS = ['output', 'output-kind', 'tar-to-stdout', 'push'];
+const FOREIGN_FLAGS = ['output', 'output-kind', 'compression', 'tar-to-stdout', 'push'];
 
 export async function runPxe(invocation: PxeInvocation, io: Io): Promise<number> {
   const { directory, profile, flags, serve, baseUrl } = invocation;
@@ -31,6 +34,7 @@ export async function runPxe(invocation: PxeInvocation, io: Io): Promise<number>
     io,
   );
   try {
+    const reporting = await reportingOf(flags, io);
     const { request, warnings } = await readBuildRequest(profile, flags, io);
     const workplace = {
       ...(await workplaceOf(flags, io)),
@@ -42,8 +46,15 @@ export async function runPxe(invocation: PxeInvocation, io: Io): Promise<number>
     await checkLocked(profile, flags, { ...plan.parts[0]!.plan, inputs: plan.inputs }, io);
     for (const warning of [...warnings, ...plan.warnings]) progress.warn(warning);
     progress.note(`kernel command line: ${elideKernelArguments(plan.cmdline)}`);
+    if (directory !== undefined) reporting?.reserve(directory, pxeNames(plan));
+    for (const { request: ofPart, plan: partPlan } of plan.parts) {
+      const verifications = plan.parts.flatMap((part) => part.plan.verifications);
+      await reporting?.gather(workplace, ofPart, { ...partPlan, verifications });
+    }
     const files = await buildPxe(workplace, plan);
     if (directory !== undefined) await writeFiles(files, directory, { flags, io, progress });
+    for (const file of files) reporting?.add(reportedFile(file, directory));
+    await writeAllReports({ progress, reporting });
     if (flags.switches.has('json')) io.stdout.write(`${JSON.stringify(resultJson(files, plan, directory), null, 2)}\n`);
     if (address === undefined) return 0;
     // What the command says from here on belongs to nobody's progress.
@@ -80,6 +91,14 @@ async function writeFiles(
     if (written < file.bytes.size) report(file.bytes.size);
     progress.note(`output asset path: ${path}`);
   }
+}
+
+function reportedFile(
+  { name, mediaType, bytes, sha256, sha512 }: PxeFile,
+  directory: string | undefined,
+): ReportedOutput {
+  const place = directory === undefined ? {} : { path: join(directory, name) };
+  return { name, ...place, mediaType, size: bytes.size, digests: { sha256, sha512 } };
 }
 
 function resultJson(

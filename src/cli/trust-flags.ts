@@ -6,12 +6,18 @@ import type { Platform } from '../platform/types.ts';
 import type { SignaturePolicy } from '../trust/policy.ts';
 import type { TrustRule } from '../trust/rules.ts';
 import type { FlagValues } from './flags.ts';
+import type { Io } from './io.ts';
+import { rootFinderOf } from './root-source.ts';
 
 /** A PEM public key is far smaller. */
 export const KEY_LIMIT: number = 64 * 1024;
 
 /** Throws `usage`, `invalid-input` for a policy file, `io` for files that are not there. */
-export async function trustOf({ text, lists }: FlagValues, { files }: Pick<Platform, 'files'>): Promise<TrustSettings> {
+export async function trustOf(
+  { text, lists, switches }: FlagValues,
+  io: Pick<Io, 'platform' | 'signal' | 'now'>,
+): Promise<TrustSettings> {
+  const { files } = io.platform;
   const readKey = async (path: string): Promise<string> => new TextDecoder().decode(await files.read(path, KEY_LIMIT));
   const policy = text.get('policy');
   const file = policy === undefined ? undefined : await readPolicyFile(policy, files, readKey);
@@ -19,11 +25,10 @@ export async function trustOf({ text, lists }: FlagValues, { files }: Pick<Platf
     (pattern): TrustRule => ({ pattern, demand: { kind: 'unsigned' }, origin: '--allow-unsigned' }),
   );
   const trustedRoot = text.get('trusted-root') ?? file?.trustedRoot;
-  return {
-    rules: [...(file?.rules ?? []), ...allowed],
-    otherwise: await policyForAll(text, readKey),
-    ...(trustedRoot === undefined ? {} : { trustedRoot }),
-  };
+  const common = { rules: [...(file?.rules ?? []), ...allowed], otherwise: await policyForAll(text, readKey) };
+  if (trustedRoot !== undefined) return { ...common, trustedRoot };
+  const place = { tufUrl: text.get('tuf-url'), tufRoot: text.get('tuf-root'), store: text.get('store') };
+  return { ...common, root: await rootFinderOf(place, switches.has('offline'), io) };
 }
 
 /** Paths in it are relative to it. */

@@ -7,12 +7,14 @@ import { formatReference, identifierOf, parseReference } from '../oci/reference.
 import { signatureSource } from '../oci/signature-source.ts';
 import { parseAssetSource } from '../pipeline/asset-source.ts';
 import { sourceOfRepository } from '../pipeline/repository-source.ts';
-import { SIGN_PREDICATE, type SignaturePolicy } from '../trust/policy.ts';
-import { publicGoodRoot } from '../trust/public-good.ts';
+import type { FoundRoot, RootFinder } from '../pipeline/root-finder.ts';
+import { daysBetween } from '../pipeline/trusted-root.ts';
+import { needsTrustedRoot, SIGN_PREDICATE, type SignaturePolicy } from '../trust/policy.ts';
 import { nameForRules, rulingFor } from '../trust/rules.ts';
 import { EMPTY_ROOT, parseTrustedRoot, TRUSTED_ROOT_LIMIT, type TrustedRoot } from '../trust/trusted-root.ts';
-import { type VerificationReport, verifyImage } from '../trust/verify.ts';
+import { mayNeedNewerRoot, type VerificationReport, verifyImage } from '../trust/verify.ts';
 import type { Io } from './io.ts';
+import { rootFinderOf } from './root-source.ts';
 import { transportOf } from './transport-flags.ts';
 import type { VerifyFlags } from './verify-flags.ts';
 
@@ -21,23 +23,40 @@ const KEY_LIMIT = 64 * 1024;
 
 /** Exit 0 for a good signature, that of failed verifications otherwise. */
 export async function runVerify(flags: VerifyFlags, io: Io): Promise<number> {
-  const report = await judgeImage(flags, io);
+  const { report, rootDate } = await judgeImage(flags, io);
   for (const warning of report.warnings) io.stderr.write(`warning: ${warning}\n`);
-  io.stdout.write(flags.json === true ? `${JSON.stringify(report, null, 2)}\n` : formatReport(flags.image, report));
+  const age = rootDate === undefined ? undefined : daysBetween(rootDate, io.now());
+  io.stdout.write(
+    flags.json === true
+      ? `${JSON.stringify({ ...report, ...(age === undefined ? {} : { trustedRootAgeDays: age }) }, null, 2)}\n`
+      : formatReport(flags.image, report, age),
+  );
   return report.verdict === 'accept' ? 0 : exitCodeOf(new ImagerError('verification', report.message));
 }
 
-async function judgeImage(flags: VerifyFlags, io: Io): Promise<VerificationReport> {
+interface Judged {
+  readonly report: VerificationReport;
+  /** Of the trusted root, seconds since 1970; unknown of files. */
+  readonly rootDate: number | undefined;
+}
+
+async function judgeImage(flags: VerifyFlags, io: Io): Promise<Judged> {
   const policy = await policyOf(flags, io);
   const { source, digest } = await locate(flags, io);
-  const root = await rootOf(flags, policy, io);
+  const { renewed, ...found } = await rootOf(flags, policy, io);
+  const judge = async ({ root, date: rootDate, warnings }: RootInUse): Promise<Judged> => {
+    const report = await verifyImage(signatureSource(io.platform, source, io.signal), digest, policy, root);
+    return { report: { ...report, warnings: [...report.warnings, ...warnings] }, rootDate };
+  };
   try {
-    return await verifyImage(signatureSource(io.platform, source, io.signal), digest, policy, root);
+    const judged = await judge(found);
+    const newer = mayNeedNewerRoot(judged.report) ? await renewed?.() : undefined;
+    return newer === undefined ? judged : await judge(inUse(newer));
   } catch (error) {
     if (!(error instanceof ImagerError) || (error.code !== 'invalid-input' && error.code !== 'unsupported'))
       throw error;
     // What cannot be asked of any signature is a verdict too: nobody could pass it.
-    return unanswerable(digest, policy, root, error.message);
+    return { report: unanswerable(digest, policy, found.root, error.message), rootDate: found.date };
   }
 }
 
@@ -128,17 +147,33 @@ function builtInPolicy(image: string): SignaturePolicy | undefined {
   return demand.kind === 'signed' ? demand.by[0] : undefined;
 }
 
-/** A key without a log needs nobody's word. */
-async function rootOf(flags: VerifyFlags, policy: SignaturePolicy, io: Io): Promise<TrustedRoot> {
-  const { trustedRoot } = flags;
-  if (trustedRoot !== undefined) {
-    return parseTrustedRoot(await io.platform.files.read(trustedRoot, TRUSTED_ROOT_LIMIT), trustedRoot);
-  }
-  const needsNobody = policy.kind === 'key' && policy.transparencyLog !== 'require' && policy.timestamp !== 'require';
-  return needsNobody ? EMPTY_ROOT : publicGoodRoot();
+interface RootInUse {
+  readonly root: TrustedRoot;
+  readonly date?: number;
+  readonly warnings: readonly string[];
 }
 
-function formatReport(image: string, report: VerificationReport): string {
+function inUse({ document, origin, date, warnings }: FoundRoot): RootInUse {
+  return { root: parseTrustedRoot(document, origin), date, warnings };
+}
+
+/** Where signatures come from a layout nothing is contacted. */
+async function rootOf(
+  flags: VerifyFlags,
+  policy: SignaturePolicy,
+  io: Io,
+): Promise<RootInUse & Partial<Pick<RootFinder, 'renewed'>>> {
+  const { trustedRoot, from, offline } = flags;
+  if (trustedRoot !== undefined) {
+    const data = await io.platform.files.read(trustedRoot, TRUSTED_ROOT_LIMIT);
+    return { root: parseTrustedRoot(data, trustedRoot), warnings: [] };
+  }
+  if (!needsTrustedRoot(policy)) return { root: EMPTY_ROOT, warnings: [] };
+  const finder = await rootFinderOf(flags, from !== undefined || offline === true, io);
+  return { ...inUse(await finder.find()), renewed: finder.renewed };
+}
+
+function formatReport(image: string, report: VerificationReport, age: number | undefined): string {
   const lines = [`${report.verdict === 'accept' ? 'good' : 'refused'}: ${image}`, `  digest        ${report.digest}`];
   const good = report.signatures.find(({ accepted }) => accepted);
   if (good?.subject !== undefined) lines.push(`  signed by     ${good.subject}`, `  vouched for   ${good.issuer}`);
@@ -146,7 +181,7 @@ function formatReport(image: string, report: VerificationReport): string {
   if (good?.trustedTime !== undefined) {
     lines.push(`  signed at     ${new Date(good.trustedTime * 1000).toISOString()}`);
   }
-  if (report.mode === 'keyless') lines.push(`  trusted root  ${report.trustedRoot}`);
+  if (report.mode === 'keyless') lines.push(`  trusted root  ${report.trustedRoot}${ageText(age)}`);
   lines.push(
     ...report.signatures.flatMap(({ place, manifest, checks }) => [
       `  signature     ${place} ${manifest}`,
@@ -155,4 +190,9 @@ function formatReport(image: string, report: VerificationReport): string {
   );
   if (report.verdict === 'refuse') lines.push(`  ${report.message}`);
   return `${lines.join('\n')}\n`;
+}
+
+function ageText(days: number | undefined): string {
+  if (days === undefined) return '';
+  return `, ${days} day${days === 1 ? '' : 's'} old`;
 }

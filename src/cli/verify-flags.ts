@@ -2,10 +2,11 @@
 import { type Command, Option } from 'commander';
 import { ImagerError } from '../errors.ts';
 import type { Requirement, SignatureHash } from '../trust/policy.ts';
+import { addRootOptions, type RootFlags } from './root-flags.ts';
 import { addTransportOptions, type TransportFlags } from './transport-flags.ts';
 
 /** As given; absent where it was not. */
-export interface VerifyFlags extends TransportFlags {
+export interface VerifyFlags extends TransportFlags, RootFlags {
   /** A reference, or the digest of an image. */
   readonly image: string;
   /** `oci:DIR`. */
@@ -39,11 +40,15 @@ Exit status: 0 a signature satisfies what was asked for, 5 none does or they can
 export function addVerify(program: Command, found: (flags: VerifyFlags) => void): void {
   const requirement = (name: string, what: string): Option =>
     new Option(`--${name} <MODE>`, what).choices(['require', 'ignore']);
-  addTransportOptions(program.command('verify'))
+  addRootOptions(addTransportOptions(program.command('verify')))
     .description('judge the signatures of an image, without building')
     .argument('<image>', 'a reference, or with --from a digest')
     .option('--from <SOURCE>', 'take signatures from oci:DIR and contact nothing')
-    .option('--trusted-root <FILE>', 'sigstore trusted root in JSON (default: that of the public instance)')
+    .option(
+      '--trusted-root <FILE>',
+      "sigstore trusted root in JSON (default: the public instance's, fetched anew when it is old)",
+    )
+    .option('--store <DIR>', 'where that is kept (default: $XDG_CACHE_HOME/bootwright)')
     .option('--verify-key <FILE>', 'public key in PEM that must have signed')
     .addOption(
       new Option('--signature-hash <HASH>', 'hash of legacy signatures by that key (default: sha256)').choices([

@@ -2,13 +2,13 @@
 import type { Digest } from '../bytes/units.ts';
 import { invalid } from '../errors.ts';
 import { digestOf, type Hasher } from '../oci/digest-check.ts';
-import type { Descriptor, ImageSource, RawManifest } from '../oci/image-source.ts';
+import type { BlobSource, Descriptor, ImageSource, RawManifest } from '../oci/image-source.ts';
 import type { ImageManifest } from '../oci/manifest.ts';
 import { digestPath, type RepositoryName, tagPath } from './names.ts';
 
 export interface WantedBlob {
   readonly descriptor: Pick<Descriptor, 'digest' | 'size'>;
-  readonly source: ImageSource;
+  readonly source: BlobSource;
 }
 
 export interface Collection {

@@ -6,9 +6,10 @@
 import { type Digest, MIB } from '../bytes/units.ts';
 import { invalid } from '../errors.ts';
 import { checkDigest, digestOf, type Hasher, sizeError } from './digest-check.ts';
-import type { Descriptor, ImageSource, RawManifest } from './image-source.ts';
+import type { BlobSource, Descriptor, ImageSource, RawManifest } from './image-source.ts';
 import { MANIFEST_LIMIT, parseManifest } from './manifest.ts';
 import { INDEX_TYPES, layerKind, MANIFEST_TYPES, OCI_INDEX } from './media-types.ts';
+import { mergeAttached } from './merge-attached.ts';
 import { identifierOf, type Reference } from './reference.ts';
 import { MAX_REFERRERS, referrersTag } from './referrers.ts';
 
@@ -167,13 +168,15 @@ export interface CopyDestination {
   readonly label: string;
   putBlob(
     descriptor: Pick<Descriptor, 'digest' | 'size'>,
-    source: ImageSource,
+    source: BlobSource,
     onBytes: (done: number) => void,
     signal: AbortSignal,
   ): Promise<CopyOutcome>;
   /** By its digest. */
   putDocument(document: RawManifest): Promise<CopyOutcome>;
   putTag(tag: string, document: RawManifest): Promise<CopyOutcome>;
+  /** What it has under a tag that is made of a digest; several where it knows the tag by several names. */
+  attachedAt(tag: string): Promise<readonly RawManifest[]>;
   /** Whether it finds what refers to a manifest by itself. */
   keepsReferrers(digest: Digest): Promise<boolean>;
   /** What was put is to be seen from now on. */
@@ -201,8 +204,8 @@ export interface CopyReport {
 }
 
 /**
- * Blobs, then documents, tags last: whenever it is stopped there is nothing to be seen that is not whole. What is there already stays. Throws as the source
- * and the destination do.
+ * Blobs, then documents, tags last: whenever it is stopped there is nothing to be seen that is not whole. What is there already stays, signatures that only the
+ * destination has too. Throws as the source, the destination and `mergeAttached` do.
  */
 export async function copyImage(
   hasher: Hasher,
@@ -228,7 +231,10 @@ export async function copyImage(
   }
   // Whichever tags were added, that of the image stays the last one.
   const ordered = [...tags].sort(([a], [b]) => Number(a === last) - Number(b === last));
-  for (const [tag, document] of ordered) count(await destination.putTag(tag, document));
+  for (const [tag, document] of ordered) {
+    const put = isAttached(tag) ? await withWhatIsThere(hasher, destination, tag, document, options.signal) : document;
+    count(await destination.putTag(tag, put));
+  }
   await destination.finish();
   const blobs = [...image.blobs.values()];
   return {
@@ -236,8 +242,45 @@ export async function copyImage(
     manifests: image.documents.size,
     blobs: blobs.length,
     size: blobs.reduce((sum, { size }) => sum + size, 0),
-    attached: ordered.map(([tag]) => tag).filter((tag) => tag.startsWith('sha256-')),
+    attached: ordered.map(([tag]) => tag).filter(isAttached),
     outcomes,
+  };
+}
+
+function isAttached(tag: string): boolean {
+  return tag.startsWith('sha256-');
+}
+
+/** Who keeps a copy may have signed it. */
+async function withWhatIsThere(
+  hasher: Hasher,
+  destination: CopyDestination,
+  tag: string,
+  document: RawManifest,
+  signal: AbortSignal = new AbortController().signal,
+): Promise<RawManifest> {
+  let put = document;
+  for (const before of await destination.attachedAt(tag)) {
+    const merged = mergeAttached(hasher, before, put, `${destination.label}:${tag}`);
+    put = merged.document;
+    for (const { digest, raw } of merged.blobs) {
+      const source = sourceOfMemory(destination.label, raw);
+      await destination.putBlob({ digest, size: raw.length }, source, () => undefined, signal);
+    }
+  }
+  return put;
+}
+
+/** Of one blob. */
+function sourceOfMemory(label: string, raw: Uint8Array): BlobSource {
+  return {
+    label,
+    blob: async (_descriptor, from) => ({
+      from,
+      chunks: (async function* () {
+        yield raw.subarray(from);
+      })(),
+    }),
   };
 }
 

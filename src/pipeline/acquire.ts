@@ -7,7 +7,7 @@ import { type AssetPlace, type AssetWishes, type FileRole, type InputRole, place
 import { type AssetSource, formatAssetSource } from './asset-source.ts';
 import { type GrubFiles, grubOfDirectory, grubOfImage } from './grub-files.ts';
 import { type ImagerImage, pullImagerImage } from './imager-image.ts';
-import { digestOfContent, digestOfGrub } from './input-digest.ts';
+import { checkPinned, digestOfContent, digestOfGrub } from './input-digest.ts';
 import type { Workplace } from './workplace.ts';
 
 /** The content of all assets that the output needs. */
@@ -109,11 +109,4 @@ async function grubAt(
   const grub = await grubOfDirectory(workplace.platform.files, path);
   if (pinned !== undefined) checkPinned(`GRUB in ${path}`, await digestOfGrub(workplace, grub), pinned);
   return grub;
-}
-
-function checkPinned(what: string, found: Digest, pinned: Digest): void {
-  if (found === pinned) return;
-  throw new ImagerError('verification', `${what}: ${found}, the plan wants ${pinned}`, {
-    hint: 'it changed since it was planned: plan again',
-  });
 }

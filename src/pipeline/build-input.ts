@@ -4,6 +4,7 @@ import type { Tree } from '../tree/tree.ts';
 import type { Assets } from './acquire.ts';
 import type { FetchedOverlay } from './overlay-image.ts';
 import type { PlannedOverlay } from './overlay-plan.ts';
+import type { SecureBoot } from './secureboot.ts';
 import type { Workplace } from './workplace.ts';
 
 /** Everything the builder of an output kind may use. */
@@ -14,6 +15,8 @@ export interface BuildInput {
   readonly epoch: number;
   readonly cmdline: string;
   readonly assets: Assets;
+  /** Absent when nothing is signed. */
+  readonly secureBoot?: SecureBoot;
   /** What an installer is built on. */
   readonly baseInstaller?: PulledImage;
   /** What runs for disk images, and what it answered when it was asked. */

@@ -1,6 +1,7 @@
 /** From what was planned to the artefact: one row per output kind. */
 import { readKernelVersion } from '../boot/kernel.ts';
 import { type Bytes, ofText } from '../bytes/bytes.ts';
+import type { Digest } from '../bytes/units.ts';
 import { ImagerError, invalid } from '../errors.ts';
 import { outputFileName } from '../profiles/output-name.ts';
 import type { OutputKind } from '../profiles/profile.ts';
@@ -11,6 +12,7 @@ import { hasExtensions } from './extension-source.ts';
 import { imageCacheSource } from './image-cache-source.ts';
 import { pullBaseInstaller } from './installer-base.ts';
 import type { Plan, PlanRequest } from './plan.ts';
+import { acquireSecureBoot } from './secureboot.ts';
 import { inspectedKernel, ukiOf } from './uki.ts';
 import type { Workplace } from './workplace.ts';
 
@@ -50,8 +52,9 @@ export async function build(workplace: Workplace, request: PlanRequest, plan: Pl
 }
 
 /** All that `plan` decided on, fetched where it is not here. Throws `unsupported`, `verification`, what acquiring throws. */
-export async function acquireInput(workplace: Workplace, request: PlanRequest, plan: Plan): Promise<BuildInput> {
+export async function acquireInput(around: Workplace, request: PlanRequest, plan: Plan): Promise<BuildInput> {
   const { profile, epoch } = request;
+  const workplace = { ...around, planned: plan.verifications };
   rowFor(profile.output.kind, plan);
   const pinned = pinnedBy(plan);
   const assets = await acquireAssets(workplace, request, pinned);
@@ -59,7 +62,19 @@ export async function acquireInput(workplace: Workplace, request: PlanRequest, p
   const base = await baseInstallerOf(workplace, request, pinned);
   const overlay = await overlayOf(workplace, request, plan, pinned);
   const cache = await cacheOf(workplace, request, plan, pinned);
-  return { workplace, profile, epoch, cmdline: plan.cmdline, assets: extended, ...base, ...overlay, ...cache };
+  const secureBoot = await acquireSecureBoot(workplace, profile, plan.inputs);
+  const signed = secureBoot === undefined ? {} : { secureBoot };
+  return {
+    workplace,
+    profile,
+    epoch,
+    cmdline: plan.cmdline,
+    assets: extended,
+    ...signed,
+    ...base,
+    ...overlay,
+    ...cache,
+  };
 }
 
 /** What was built under its name, compressed if that was planned. Throws what compressing throws. */
@@ -83,8 +98,14 @@ function rowFor(kind: OutputKind, { unsupported: [reason] }: Plan): KindRow {
   return row;
 }
 
-function pinnedBy({ inputs }: Plan): PinnedInputs {
+/** Digests that `plan` decided on; of extensions, which are several, that of the last. */
+export function pinnedBy({ inputs }: Plan): PinnedInputs {
   return new Map(inputs.flatMap(({ role, digest }) => (digest === null ? [] : [[role, digest]])));
+}
+
+/** In the order of the profile. */
+export function pinnedExtensions(inputs: Plan['inputs']): (Digest | undefined)[] {
+  return inputs.filter(({ role }) => role === 'system-extension').map(({ digest }) => digest ?? undefined);
 }
 
 /** With the initramfs that has the profile's extensions in it. */
@@ -96,7 +117,7 @@ async function withExtensions(
 ): Promise<Assets> {
   if (!hasExtensions(profile)) return assets;
   const { extendInitramfs } = await import('./extended-initramfs.ts');
-  const pinned = inputs.filter(({ role }) => role === 'system-extension').map(({ digest }) => digest ?? undefined);
+  const pinned = pinnedExtensions(inputs);
   // An initramfs alone is built without looking at kernels.
   const kernelVersion =
     profile.output.kind === 'initramfs' ? undefined : await readKernelVersion(assets.file('kernel'));

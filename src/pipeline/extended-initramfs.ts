@@ -7,7 +7,7 @@ import { type Bytes, concat } from '../bytes/bytes.ts';
 import { toHex } from '../bytes/field.ts';
 import type { Digest } from '../bytes/units.ts';
 import { ImagerError, withContext } from '../errors.ts';
-import { type BaseModules, copyRootfs, readBaseModules } from '../extensions/base-rootfs.ts';
+import { type BaseModules, readBaseModules } from '../extensions/base-rootfs.ts';
 import { checkKernel } from '../extensions/check.ts';
 import { takeMicrocode } from '../extensions/cpu-microcode.ts';
 import { embeddedConfigEntries, embeddedConfigMetadata } from '../extensions/embedded-config.ts';
@@ -21,8 +21,9 @@ import { type SquashfsOptions, squashfsMaker, squashfsOf, writeSquashfs } from '
 import type { Store } from '../oci/store/store.ts';
 import type { FinalProfile } from '../profiles/resolve.ts';
 import { subtree, type Tree, treeOf } from '../tree/tree.ts';
+import { keptRootfs } from './base-rootfs.ts';
 import { compressContent } from './compress-content.ts';
-import { contentKey } from './content-key.ts';
+import { planCompression } from './compression.ts';
 import { type FetchedExtension, fetchExtensions } from './extension-images.ts';
 import { openWorkplaceStore, type Workplace } from './workplace.ts';
 
@@ -45,7 +46,9 @@ export interface ExtensionWishes {
  */
 export async function extendInitramfs(workplace: Workplace, base: Bytes, wishes: ExtensionWishes): Promise<Bytes> {
   const { profile, epoch, pinned, kernelVersion } = wishes;
-  const { extensions } = await fetchExtensions(workplace, profile, pinned);
+  const { extensions, warnings } = await fetchExtensions(workplace, profile, pinned);
+  // A plan that saw them has said it.
+  if (pinned.includes(undefined)) for (const one of warnings) workplace.onWarning?.(`system extension ${one}`);
   const all = [...extensions, ...embeddedConfig(profile)];
   const layout: Layout = {
     workplace,
@@ -68,6 +71,13 @@ export async function extendInitramfs(workplace: Workplace, base: Bytes, wishes:
   const archive = layersArchive({ layers, firmware }, epoch);
   const tail = await compressContent(workplace, { bytes: archive, name: '', epoch }, archiveCompression(profile));
   return concat([...(head === undefined ? [] : [head]), base, tail.bytes]);
+}
+
+/** Who packs extensions for `profile` on this machine: the same names give the same bytes. */
+export function packersOf({ platform }: Workplace, profile: FinalProfile, epoch: number): string[] {
+  const squashfs = squashfsMaker({ epoch, compressor: compressorOf(profile) }, platform);
+  const { format, level } = archiveCompression(profile);
+  return [squashfs, planCompression(platform.compression, format, level).encoder];
 }
 
 interface Layout {
@@ -193,18 +203,9 @@ interface ModulesOfBase {
 }
 
 async function modulesOfBase({ workplace, store, modulesPath }: Layout, base: Bytes): Promise<ModulesOfBase> {
-  const { compression } = workplace.platform;
-  const { source, range } = await contentKey(workplace, base);
-  const parameters = { revision: REVISION, ...range };
-  const options = workplace.signal === undefined ? {} : { signal: workplace.signal };
   try {
-    const rootfs = await store.derived(
-      { source, kind: 'rootfs', parameters },
-      (sink) => copyRootfs(base, compression, sink),
-      options,
-    );
-    const modules = await readBaseModules(rootfs, modulesPath, compression);
-    return { source: digestOf([source, JSON.stringify(parameters)]), modules };
+    const { source, image } = await keptRootfs(workplace, store, base);
+    return { source, modules: await readBaseModules(image, modulesPath, workplace.platform.compression) };
   } catch (error) {
     if (!(error instanceof ImagerError) || error.code !== 'invalid-input') throw error;
     throw new ImagerError('dependency', `kernel modules: ${error.message}`, { cause: error });

@@ -13,7 +13,7 @@ import { parseTalosVersion } from '../profiles/talos-version.ts';
 import type { Tree } from '../tree/tree.ts';
 import { type ExtensionSource, extensionSources, nameOfExtension } from './extension-source.ts';
 import { pullImage } from './imager-image.ts';
-import { digestOfContent } from './input-digest.ts';
+import { checkPinned, digestOfContent } from './input-digest.ts';
 import type { Workplace } from './workplace.ts';
 
 export interface FetchedExtension extends NamedExtension {
@@ -117,11 +117,7 @@ async function openTarball(
     const source = await workplace.platform.files.source(file);
     const content = ofSource(source);
     const digest = await digestOfContent(workplace, content);
-    if (pinned !== undefined && pinned !== digest) {
-      throw new ImagerError('verification', `${digest}, the plan wants ${pinned}`, {
-        hint: 'it changed since it was planned: plan again',
-      });
-    }
+    checkPinned('content', digest, pinned);
     return { tree: flatten([{ label: 'tarball', entries: await indexTarBytes(content), source }]), digest };
   } catch (error) {
     throw asDependency(`${what} ${file}`, error);

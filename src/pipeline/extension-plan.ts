@@ -2,7 +2,7 @@
 import { DEFAULT_TALOS_VERSION } from '../profiles/defaults.ts';
 import type { FinalProfile } from '../profiles/resolve.ts';
 import { parseTalosVersion } from '../profiles/talos-version.ts';
-import { extensionSources, nameOfExtension } from './extension-source.ts';
+import { extensionSources, hasExtensions, nameOfExtension } from './extension-source.ts';
 import { hostsOfImage } from './imager-image.ts';
 import type { PlannedInput, PlanOptions, PlanRequest } from './plan.ts';
 import type { Workplace } from './workplace.ts';
@@ -12,6 +12,8 @@ export interface ExtensionsPlan {
   /** `host[:port]` of what may be contacted for them. */
   readonly hosts: readonly string[];
   readonly warnings: readonly string[];
+  /** Who packs them; absent when there are none, and in a plan that was not resolved. */
+  readonly packers?: readonly string[];
 }
 
 /**
@@ -20,12 +22,13 @@ export interface ExtensionsPlan {
  */
 export async function planExtensions(
   workplace: Workplace,
-  { profile, skipNetworkCheck }: PlanRequest,
+  { profile, epoch, skipNetworkCheck }: PlanRequest,
   { resolve }: PlanOptions,
 ): Promise<ExtensionsPlan> {
   const configWarnings = skipNetworkCheck === true ? [] : await checkConfig(profile);
+  const packers = resolve && hasExtensions(profile) ? await packersFor(workplace, profile, epoch) : {};
   const sources = extensionSources(profile);
-  if (sources.length === 0) return { inputs: [], hosts: [], warnings: configWarnings };
+  if (sources.length === 0) return { inputs: [], hosts: [], warnings: configWarnings, ...packers };
   const hosts = sources.flatMap((source) => (source.kind === 'image' ? hostsOfImage(workplace, source.image) : []));
   const inputs = sources.map((source): Omit<PlannedInput, 'digest'> => {
     const place = source.kind === 'tarball' ? { path: source.file } : { reference: nameOfExtension(source) };
@@ -38,7 +41,17 @@ export async function planExtensions(
     inputs: inputs.map((input, index) => ({ ...input, digest: extensions[index]!.digest })),
     hosts,
     warnings: [...configWarnings, ...warnings.map((warning) => `system extension ${warning}`)],
+    ...packers,
   };
+}
+
+async function packersFor(
+  workplace: Workplace,
+  profile: FinalProfile,
+  epoch: number,
+): Promise<Pick<ExtensionsPlan, 'packers'>> {
+  const { packersOf } = await import('./extended-initramfs.ts');
+  return { packers: packersOf(workplace, profile, epoch) };
 }
 
 /** A node finds mistakes in its configuration when it starts, where nobody is looking. */

@@ -2,7 +2,7 @@
 import { ofSource } from '../bytes/bytes.ts';
 import { toMemory } from '../bytes/read.ts';
 import { type Digest, MIB } from '../bytes/units.ts';
-import { ImagerError, withContext } from '../errors.ts';
+import { withContext } from '../errors.ts';
 import { indexTarBytes } from '../formats/tar/tar-index.ts';
 import { type CacheReport, checkCache, type FileDigests } from '../imagecache/check.ts';
 import {
@@ -18,6 +18,7 @@ import { openInPlace } from '../oci/local/in-place.ts';
 import type { Tree } from '../tree/tree.ts';
 import { type ImageCacheSource, imageOfCache, nameOfImageCache, notACache } from './image-cache-source.ts';
 import { type ImageAssetSource, pullImagerImage, resolveImagerImage } from './imager-image.ts';
+import { checkPinned } from './input-digest.ts';
 import { openWorkplaceStore, type Workplace } from './workplace.ts';
 
 export interface ImageCache extends CacheReport {
@@ -122,11 +123,7 @@ async function checked(
   const what = nameOfImageCache(source);
   const digests = await digestsOf(workplace, located, what);
   const digest = located.manifestDigest ?? digestOfCache(platform, located.tree, digests);
-  if (pinned !== undefined && digest !== pinned) {
-    throw new ImagerError('verification', `${what}: ${digest}, the plan wants ${pinned}`, {
-      hint: 'it changed since it was planned: plan again',
-    });
-  }
+  checkPinned(what, digest, pinned);
   const options = { what, digests, platform: { os: 'linux', architecture } };
   const report = await checkCache(platform, located.tree, options);
   return { tree: located.tree, size: sizeOfFiles(located.tree), digest, ...report };

@@ -85,7 +85,8 @@ function imagesOfNodes(minor: number, versions: ReleaseVersions, kubernetes: str
 /** What building a profile takes from registries: of several places of an asset the first counts, and others than registries need no copy. */
 export function imagesOfProfile(request: AssetWishes): string[] {
   const { input, overlay, output } = request.profile;
-  const { source } = placeAssets(request);
+  const { source, places } = placeAssets(request);
+  const needsImage = places.some((place) => place.in === 'image');
   const assets = [
     ...(output.kind === 'installer' ? [input.baseInstaller] : []),
     ...input.systemExtensions,
@@ -93,7 +94,7 @@ export function imagesOfProfile(request: AssetWishes): string[] {
     ...(overlay === null ? [] : [overlay.image]),
   ];
   return [
-    ...(source.kind === 'registry' ? [source.reference] : []),
+    ...(needsImage && source.kind === 'registry' ? [source.reference] : []),
     ...assets
       .filter(({ imageRef, ociPath, tarballPath }) => imageRef !== '' && ociPath === '' && tarballPath === '')
       .map(({ imageRef }) => imageRef),

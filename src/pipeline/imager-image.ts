@@ -6,9 +6,11 @@ import { openArchive } from '../oci/local/archive.ts';
 import { openLayout } from '../oci/local/layout.ts';
 import { formatReference, identifierOf, parseReference, type Reference } from '../oci/reference.ts';
 import { hostsOf } from '../oci/registry/mirrors.ts';
-import type { PulledImage } from '../oci/store/store.ts';
+import type { PulledImage, Store } from '../oci/store/store.ts';
 import type { Tree } from '../tree/tree.ts';
+import { nameForRules } from '../trust/rules.ts';
 import { type AssetSource, formatAssetSource } from './asset-source.ts';
+import { checkPinned } from './input-digest.ts';
 import { sourceOfRepository } from './repository-source.ts';
 import { openWorkplaceStore, type Workplace } from './workplace.ts';
 
@@ -83,7 +85,10 @@ export async function pullImage(
     if (pinned === undefined) await verifyLocated(workplace, located, found.digest);
     return found;
   }
-  const wanted = pinned ?? (await verifiedIdentifier(workplace, located));
+  const wanted =
+    pinned === undefined
+      ? await verifiedIdentifier(workplace, located)
+      : await plannedDigest(workplace, { ...located, source }, store, { pinned, platform });
   // What docker save writes has no manifests to ask for by digest: we make them up from what a name leads to.
   const asked = from.kind === 'docker-archive' ? identifier : wanted;
   const image = await store.pull(source, asked, {
@@ -92,13 +97,7 @@ export async function pullImage(
     ...signalOf(workplace),
     ...(onProgress === undefined ? {} : { onProgress }),
   });
-  if (pinned !== undefined && image.manifestDigest !== pinned) {
-    throw new ImagerError(
-      'verification',
-      `${referenceName}: manifest ${image.manifestDigest}, the plan wants ${pinned}`,
-      { hint: 'the image changed since it was planned: plan again' },
-    );
-  }
+  checkPinned(`${referenceName}: manifest`, image.manifestDigest, pinned);
   return image;
 }
 
@@ -109,6 +108,31 @@ async function verifiedIdentifier(workplace: Workplace, located: LocatedImage): 
   const { digest } = await source.manifest(identifier, workplace.signal);
   await verifyLocated(workplace, located, digest);
   return digest;
+}
+
+interface PinnedImage {
+  readonly pinned: Digest;
+  readonly platform: { readonly os: string; readonly architecture: string };
+}
+
+/** Of the index that led to the pinned manifest, if one did: signatures are of it, and a later build without a network looks for them. */
+async function plannedDigest(
+  { planned = [], signal }: Workplace,
+  { reference, source }: LocatedImage & { readonly source: ImageSource },
+  store: Store,
+  { pinned, platform }: PinnedImage,
+): Promise<Digest> {
+  const image = reference === undefined ? undefined : nameForRules(reference);
+  for (const { digest } of planned.filter((one) => one.image === image && one.digest !== pinned)) {
+    try {
+      const found = await store.resolve(source, digest, platform, signal === undefined ? {} : { signal });
+      if (found.manifestDigest === pinned) return digest;
+    } catch (error) {
+      // Of another image of that repository, or gone meanwhile: what is pinned is enough to build.
+      if (!(error instanceof ImagerError) || error.code === 'canceled') throw error;
+    }
+  }
+  return pinned;
 }
 
 /** Local images are the user's own. */

@@ -27,6 +27,14 @@ export async function digestOfContent({ platform, signal }: Workplace, bytes: By
   }
 }
 
+/** Throws `verification` for an input that is not the planned one. */
+export function checkPinned(what: string, found: Digest, pinned: Digest | undefined): void {
+  if (pinned === undefined || found === pinned) return;
+  throw new ImagerError('verification', `${what}: ${found}, the plan wants ${pinned}`, {
+    hint: 'it changed since it was planned: plan again',
+  });
+}
+
 /** Over everything an image may take from it: one JSON line per file and link in tree order, and one for the font. Throws `io`, `canceled`. */
 export async function digestOfGrub(workplace: Workplace, { platforms, font }: GrubFiles): Promise<Digest> {
   const lines: string[] = [];

@@ -75,6 +75,19 @@ export async function openMirrorLayout(machine: Platform, directory: string): Pr
           if (tag.startsWith('sha256-')) named.set(tag, document);
           return putDocument(machine, directory, document);
         },
+        async attachedAt(tag) {
+          const names = [formatReference({ ...reference, tag, digest: undefined }), tag];
+          const listed = entries.filter(({ annotations }) => names.includes(annotations?.[REF_NAME] ?? ''));
+          const distinct = new Map(listed.map((entry) => [entry.digest, entry]));
+          const found: RawManifest[] = [];
+          for (const entry of distinct.values()) {
+            // What is damaged is made anew.
+            if (!(await isWhole(machine, directory, entry))) continue;
+            const raw = await files.read(pathOf(directory, entry.digest), MANIFEST_LIMIT);
+            found.push({ digest: entry.digest, mediaType: entry.mediaType, raw });
+          }
+          return found;
+        },
         keepsReferrers: async () => false,
         async finish() {
           const others = entries.filter(({ annotations }) => !named.has(annotations?.[REF_NAME] ?? ''));

@@ -4,12 +4,14 @@ import { type Digest, MIB } from '../bytes/units.ts';
 import { type BlobFile, fetchBlob } from '../imagecache/fetch-blob.ts';
 import type { CopyDestination, CopyOutcome } from '../oci/copy.ts';
 import { readBlob } from '../oci/digest-check.ts';
-import type { Descriptor, ImageSource } from '../oci/image-source.ts';
+import type { BlobSource, Descriptor } from '../oci/image-source.ts';
+import { fetchManifest } from '../oci/registry/manifest-request.ts';
 import { pushBlob } from '../oci/registry/push-blob.ts';
 import type { PushContext } from '../oci/registry/push-context.ts';
 import { pushManifest } from '../oci/registry/push-manifest.ts';
 import { openPushSessions } from '../oci/registry/push-session.ts';
 import { fetchReferrers } from '../oci/registry/referrers-request.ts';
+import { refusedStatus } from '../oci/registry/registry-error.ts';
 import type { Platform, Source } from '../platform/types.ts';
 import type { Workplace } from './workplace.ts';
 
@@ -58,6 +60,15 @@ export async function openMirrorRepository(
     },
     putDocument: (raw) => put(raw, raw.digest),
     putTag: (tag, raw) => put(raw, tag),
+    async attachedAt(tag) {
+      const wish = { identifier: tag, digest: undefined, what: `manifest ${repository}:${tag}`, signal };
+      try {
+        return [(await fetchManifest(platform, context.session, context.retry, wish)).manifest];
+      } catch (error) {
+        if (refusedStatus(error) === 404) return [];
+        throw error;
+      }
+    },
     keepsReferrers(digest) {
       const wish = { digest, artifactType: undefined, what: `referrers of ${repository}@${digest}`, signal };
       keeps ??= fetchReferrers(context.session, context.retry, wish).then((listed) => listed !== undefined);
@@ -78,7 +89,7 @@ const SMALL: number = MIB;
 /** Fetched when it is first read, and checked before anything of it is seen. */
 function stagedBlob(
   machine: Platform,
-  source: ImageSource,
+  source: BlobSource,
   descriptor: Pick<Descriptor, 'digest' | 'size'>,
   directory: string,
   signal: AbortSignal,

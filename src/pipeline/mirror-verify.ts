@@ -14,7 +14,7 @@ import type { Platform } from '../platform/types.ts';
 import { nameForRules, rulingFor } from '../trust/rules.ts';
 import { distinctImages } from './image-list.ts';
 import { type MirrorTarget, repositoryIn } from './mirror-target.ts';
-import { type ImageVerification, verifyUse } from './verify-image.ts';
+import { type ImageVerification, type OnVerification, verifyUse } from './verify-image.ts';
 import type { Workplace } from './workplace.ts';
 
 export interface CheckedCopy {
@@ -112,8 +112,9 @@ async function checkedCopy(workplace: Workplace, source: ImageSource, reference:
     const { demand } = rulingFor(nameForRules(reference), trust.rules, trust.otherwise);
     if (demand.kind === 'unknown') return copy;
     let found: ImageVerification | undefined;
-    const onVerification = (verification: ImageVerification): void => {
+    const onVerification: OnVerification = (verification, warnings) => {
       found = verification;
+      for (const warning of warnings) workplace.onWarning?.(warning);
     };
     await verifyUse({ ...workplace, onVerification }, reference, digest, source, 'served');
     return { ...copy, signature: found!.status, ...signerOf(found!) };

@@ -1,12 +1,14 @@
 /** The overlay of a profile: its image fetched, and whether its program may run here. Source: spec profiles-and-inputs 8. */
 import type { Digest } from '../bytes/units.ts';
 import { ImagerError, invalid } from '../errors.ts';
+import { parseReference } from '../oci/reference.ts';
 import type { OverlayInstaller } from '../overlays/installer.ts';
 import type { OverlayImage } from '../overlays/layout.ts';
 import { type OverlayProfiles, overlayProfiles } from '../overlays/profiles.ts';
 import { eraOfRelease } from '../overlays/protocol.ts';
 import type { ContainerAsset, OverlayOptions, Profile } from '../profiles/profile.ts';
 import { parseTalosVersion } from '../profiles/talos-version.ts';
+import { nameForRules } from '../trust/rules.ts';
 import { fetchTree } from './extension-images.ts';
 import { containerSource, type ExtensionSource, nameOfExtension } from './extension-source.ts';
 import type { ImageVerification } from './verify-image.ts';
@@ -15,7 +17,7 @@ import type { Workplace } from './workplace.ts';
 export interface FetchedOverlay extends OverlayImage {
   readonly digest: Digest;
   readonly source: ExtensionSource;
-  /** Whether its signatures were verified just now. */
+  /** Whether its signatures were verified, just now or when what is pinned was planned. */
   readonly isVerified: boolean;
 }
 
@@ -74,8 +76,19 @@ async function fetchFor(
     },
   };
   const { tree, digest } = await fetchTree(around, source, architecture, pinned, 'overlay');
-  const isVerified = seen.some(({ status }) => status === 'verified');
+  const verified = pinned === undefined ? seen : plannedUses(workplace, source);
+  const isVerified = verified.length > 0 && verified.every(({ status }) => status === 'verified');
   return { tree, digest, source, image: nameOfExtension(source), isVerified };
+}
+
+/** What the plan found out about images of that name: one rule decides for all of them. */
+function plannedUses(
+  { planned = [] }: Workplace,
+  source: ExtensionSource,
+): readonly Pick<ImageVerification, 'status'>[] {
+  if (source.kind !== 'image' || source.image.kind !== 'registry') return [];
+  const image = nameForRules(parseReference(source.image.reference));
+  return planned.filter((one) => one.image === image);
 }
 
 /**

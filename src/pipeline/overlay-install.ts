@@ -46,7 +46,7 @@ export async function installOverlay(
   diskSize: number,
   table: PartitionTable,
 ): Promise<OverlayFiles> {
-  requireRunnable(input.workplace, { ...fetched, isVerified: true });
+  requireRunnable(input.workplace, fetched);
   const kept = await keptRun(input, fetched, diskSize, table);
   const files = filesOf(kept, FILES);
   warnOfLost(input, fetched, files);

@@ -2,7 +2,7 @@
 import { ImagerError } from '../errors.ts';
 import { askOptions } from '../overlays/installer.ts';
 import { installerProgram } from '../overlays/layout.ts';
-import type { OverlayAnswer } from '../overlays/protocol.ts';
+import { encodeOptions, type OverlayAnswer } from '../overlays/protocol.ts';
 import type { FinalProfile } from '../profiles/resolve.ts';
 import { describeSandbox, findSandbox } from '../sandbox/sandbox.ts';
 import { diskDimensions } from './disk-plan.ts';
@@ -27,6 +27,8 @@ export interface PlannedOverlay {
   readonly kernelArgs: readonly string[];
   /** Sectors by which the entries of a disk's partition table are moved back. */
   readonly offset: number;
+  /** As its program is told them, in YAML. */
+  readonly options: string;
 }
 
 export interface OverlayPlan {
@@ -78,8 +80,9 @@ async function ask(
   requireRunnable(workplace, fetched);
   const { platform, signal } = workplace;
   const sandbox = await findSandbox(platform, signal);
+  const installer = overlayInstaller(fetched, profile);
   const { answer, warnings } = await withScratch(workplace, 'overlay', (scratch) =>
-    askOptions(overlayInstaller(fetched, profile), {
+    askOptions(installer, {
       platform,
       sandbox,
       scratch,
@@ -89,7 +92,11 @@ async function ask(
   );
   const note = `overlay ${fetched.image}: its program runs with no sandbox: ${describeSandbox(sandbox)}`;
   return {
-    overlay: { kernelArgs: answer.kernelArgs, offset: offsetOf(answer, profile, fetched.image) },
+    overlay: {
+      kernelArgs: answer.kernelArgs,
+      offset: offsetOf(answer, profile, fetched.image),
+      options: encodeOptions(installer.options, installer.era),
+    },
     warnings: sandbox.kind === 'plain' ? [note, ...warnings] : warnings,
   };
 }

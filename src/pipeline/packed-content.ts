@@ -56,6 +56,9 @@ async function keyOf(workplace: Workplace, content: Bytes, { identity }: Packer)
   return { source, kind: 'pieces', parameters: { identity, ...range } };
 }
 
+/** Pieces made ahead of what is written: enough to keep all processors at work, and no more memory however slow the store is. */
+const PIECES_AHEAD = 8;
+
 /** Several are made at once; they come in order. */
 async function* packPieces(
   { platform, signal }: Workplace,
@@ -71,13 +74,21 @@ async function* packPieces(
     return packed;
   };
   const tasks: Promise<Piece>[] = [];
-  for (let position = 0; position < content.size; position += packer.pieceSize) {
-    tasks.push(room(() => pack(position)));
-  }
-  // A rejection is reported when its turn comes, not as an unhandled one before.
-  for (const task of tasks) task.catch(() => undefined);
+  let next = 0;
+  const fill = (): void => {
+    for (; next < content.size && tasks.length < PIECES_AHEAD; next += packer.pieceSize) {
+      const position = next;
+      const task = room(() => pack(position));
+      // A rejection is reported when its turn comes, not as an unhandled one before.
+      task.catch(() => undefined);
+      tasks.push(task);
+    }
+  };
   try {
-    for (const task of tasks) yield await task;
+    for (fill(); tasks.length > 0; fill()) {
+      yield await tasks[0]!;
+      tasks.shift();
+    }
   } finally {
     isStopped = true;
     await Promise.allSettled(tasks);

@@ -16,7 +16,7 @@ const LAYOUT_REVISION = 1;
  * const plan = await planBuild(workplace, request, { resolve: true });
  * const etag = planDigest(plan); // sha256:...
  */
-export function planDigest({ profile, epoch, cmdline, compression, inputs }: Plan): Digest {
+export function planDigest({ profile, epoch, cmdline, compression, packers, inputs, overlay }: Plan): Digest {
   // Where inputs lie is no part of the name: their digests are.
   const { input, ...decided } = profile;
   const identity = {
@@ -25,10 +25,12 @@ export function planDigest({ profile, epoch, cmdline, compression, inputs }: Pla
       if (digest === null) throw new RangeError(`plan is not resolved: ${role} has no digest`);
       return [role, digest];
     }),
-    profile: decided,
+    // Options in a profile as JSON are without their types.
+    profile: { ...decided, overlay: profile.overlay === null ? null : { name: profile.overlay.name, ...overlay } },
     epoch,
     cmdline,
     ...(compression === undefined ? {} : { compression }),
+    ...(packers === undefined ? {} : { packers }),
     // Except that an installer is loaded under the name of its base.
     ...(profile.output.kind === 'installer' ? { loadedAs: loadedTags(input.baseInstaller.imageRef) } : {}),
   };

@@ -10,13 +10,14 @@ import { checkKernelArguments } from '../machineconfig/kernel-arguments.ts';
 import { checkNetworkDocument } from '../machineconfig/network-document.ts';
 import { formatMetaKey, META_KEYS } from '../meta/key.ts';
 import type { MetaValue } from '../meta/value.ts';
+import { parseReference, type Reference } from '../oci/reference.ts';
 import { artifactFileName } from '../profiles/output-name.ts';
 import type { OutputKind, Profile } from '../profiles/profile.ts';
 import type { FinalProfile } from '../profiles/resolve.ts';
 import { parseTalosVersion } from '../profiles/talos-version.ts';
 import { checkOnMachine } from './acquire.ts';
 import { type AssetPlaces, type AssetWishes, type InputRole, placeAssets } from './asset-places.ts';
-import { formatAssetSource } from './asset-source.ts';
+import { formatAssetSource, parseAssetSource } from './asset-source.ts';
 import { isCompressedFormat, type PlannedCompression, planCompression } from './compression.ts';
 import { checkDisk } from './disk-plan.ts';
 import { checkEpoch } from './epoch.ts';
@@ -29,7 +30,7 @@ import { jsonOfMapping } from './json-of-mapping.ts';
 import { type PlannedOverlay, planOverlay } from './overlay-plan.ts';
 import { planSecureBoot } from './secureboot.ts';
 import { unsupportedReasons } from './unsupported.ts';
-import type { ImageVerification, OnVerification } from './verify-image.ts';
+import { hostsOfRoot, type ImageVerification, type OnVerification } from './verify-image.ts';
 import type { Workplace } from './workplace.ts';
 
 /** An image, a file or GRUB’s directory that goes into the output. */
@@ -64,6 +65,8 @@ export interface Plan {
   /** Absent when the output is not compressed. */
   readonly compression?: PlannedCompression;
   readonly inputs: readonly PlannedInput[];
+  /** Who packs system extensions, with versions where that is not this project; absent when there are none, and in a plan that was not resolved. */
+  readonly packers?: readonly string[];
   /** Absent when there is none, and in a plan that was not resolved. */
   readonly overlay?: PlannedOverlay;
   /** Absent when there is none, and before it is here. */
@@ -124,6 +127,7 @@ export async function planBuild(around: Workplace, request: PlanRequest, options
   const extensions = await planExtensions(workplace, request, options);
   const keys = await planSecureBoot(workplace, profile, options);
   const cache = await planImageCache(workplace, request, options);
+  const all = [...inputs, ...base.inputs, ...extensions.inputs, ...overlay.inputs, ...cache.inputs, ...keys];
   return {
     profile: documentOf(profile),
     epoch,
@@ -131,11 +135,21 @@ export async function planBuild(around: Workplace, request: PlanRequest, options
     meta: profile.customization.metaContents,
     outputs: [{ path: artifactFileName(profile), kind: profile.output.kind, format: formatOf(profile) }],
     ...(compression === undefined ? {} : { compression }),
-    inputs: [...inputs, ...base.inputs, ...extensions.inputs, ...overlay.inputs, ...cache.inputs, ...keys],
+    inputs: all,
+    ...(extensions.packers === undefined ? {} : { packers: extensions.packers }),
     ...(overlay.overlay === undefined ? {} : { overlay: overlay.overlay }),
     ...(cache.imageCache === undefined ? {} : { imageCache: cache.imageCache }),
     verifications: verified.verifications,
-    hosts: [...new Set([...hosts, ...base.hosts, ...extensions.hosts, ...overlay.hosts, ...cache.hosts])],
+    hosts: [
+      ...new Set([
+        ...hosts,
+        ...base.hosts,
+        ...extensions.hosts,
+        ...overlay.hosts,
+        ...cache.hosts,
+        ...hostsOfRoot(workplace, all.flatMap(registryReference)),
+      ]),
+    ],
     warnings: [
       ...profile.warnings,
       ...verified.warnings,
@@ -165,7 +179,7 @@ function collectVerifications(): Verifications {
     warnings,
     collect(verification, said) {
       verifications.push(verification);
-      warnings.push(...said);
+      warnings.push(...said.filter((text) => !warnings.includes(text)));
     },
   };
 }
@@ -235,6 +249,13 @@ function formatOf({ output }: FinalProfile): string {
 function hostsOfAssets(workplace: Workplace, { source, places }: AssetPlaces): string[] {
   const needsImage = places.some((place) => place.in === 'image');
   return needsImage && source.kind !== 'directory' ? hostsOfImage(workplace, source) : [];
+}
+
+/** None of what is no image of a registry. */
+function registryReference({ reference }: PlannedInput): Reference[] {
+  if (reference === undefined) return [];
+  const source = parseAssetSource(reference);
+  return source.kind === 'registry' ? [parseReference(source.reference)] : [];
 }
 
 /** An input as the plan names it, and how its digest is found. */

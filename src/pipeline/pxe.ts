@@ -4,9 +4,9 @@ import { toHex } from '../bytes/field.ts';
 import { chunks } from '../bytes/read.ts';
 import type { OutputKind } from '../profiles/profile.ts';
 import { type FinalProfile, finaliseProfile } from '../profiles/resolve.ts';
-import { formatChecksums } from '../pxe/checksums.ts';
 import { CHECKSUM_FILES, pxeKinds } from '../pxe/directory.ts';
 import { formatIpxeScript, IPXE_SCRIPT_NAME, type IpxeBoot } from '../pxe/ipxe-script.ts';
+import { formatChecksums } from '../report/checksums.ts';
 import type { Artifact } from './artifact.ts';
 import { build } from './build.ts';
 import { type Plan, type PlannedInput, type PlanRequest, planBuild } from './plan.ts';
@@ -39,6 +39,12 @@ export interface PxeOptions {
 export interface PxeFile extends Artifact {
   /** Of its content, lower-case hexadecimal. */
   readonly sha256: string;
+  readonly sha512: string;
+}
+
+/** Of the files that `buildPxe` gives, in their order. */
+export function pxeNames({ parts }: PxePlan): string[] {
+  return [...parts.map(({ plan }) => plan.outputs[0]!.path), IPXE_SCRIPT_NAME, ...Object.keys(CHECKSUM_FILES)];
 }
 
 /**
@@ -59,7 +65,7 @@ export async function planPxe(workplace: Workplace, request: PlanRequest, option
     parts,
     cmdline,
     script: formatIpxeScript({ boot: bootOf(parts), cmdline, ...options }),
-    inputs: inputs.filter(({ role }, index) => inputs.findIndex((other) => other.role === role) === index),
+    inputs: inputs.filter((input, index) => inputs.findIndex((other) => isSameInput(other, input)) === index),
     warnings: [...new Set(parts.flatMap(({ plan }) => plan.warnings))],
   };
 }
@@ -81,9 +87,14 @@ async function planPinned(workplace: Workplace, request: PlanRequest, known: rea
   // The command line hangs on what the overlay's program answers.
   if (request.profile.overlay !== null) return planBuild(workplace, request, { resolve: true });
   const plan = await planBuild(workplace, request, { resolve: false });
-  const pinned = plan.inputs.map((input) => known.find(({ role }) => role === input.role));
+  const pinned = plan.inputs.map((input) => known.find((other) => isSameInput(other, input)));
   if (!pinned.every((input) => input !== undefined)) return planBuild(workplace, request, { resolve: true });
   return { ...plan, inputs: pinned };
+}
+
+/** Extensions all have one role. */
+function isSameInput(a: PlannedInput, b: PlannedInput): boolean {
+  return a.role === b.role && a.reference === b.reference && a.path === b.path;
 }
 
 function partOf(parts: readonly PxePart[], kind: OutputKind): PxePart {
@@ -118,7 +129,7 @@ export async function buildPxe(workplace: Workplace, { parts, script }: PxePlan)
     const artifact = textFile(name, formatChecksums(lines));
     summed.push({ artifact, sums: await sumsOf(workplace, artifact) });
   }
-  return summed.map(({ artifact, sums }) => ({ ...artifact, sha256: sums.sha256 }));
+  return summed.map(({ artifact, sums }) => ({ ...artifact, ...sums }));
 }
 
 function textFile(name: string, text: string): Artifact {

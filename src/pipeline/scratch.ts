@@ -21,10 +21,15 @@ export async function withScratch<T>(
     await files.remove(directory);
     return await use(directory);
   } finally {
-    await files.remove(directory);
-    await claim.close();
-    await files.remove(claim.path);
+    await release(files, claim, directory);
   }
+}
+
+/** A directory that cannot be removed must not hide what happened in it: the next run of its number removes it. */
+async function release(files: Files, claim: NewFile, directory: string): Promise<void> {
+  await files.remove(directory).catch(() => undefined);
+  await claim.close();
+  await files.remove(claim.path);
 }
 
 /** Exclusive creation decides, between processes too. */

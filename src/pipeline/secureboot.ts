@@ -1,14 +1,14 @@
 /** What SecureBoot adds to a build: keys that sign loader, UKI and PCR values, and the variables that are enrolled. Source: spec boot-and-images 2.5, 4. */
 import { enrollmentKeys } from '../boot/efi-signature-database.ts';
 import type { EnrollmentKeys } from '../boot/esp.ts';
-import { digestOf, type SecureBootSigner, type SigningKey } from '../boot/signer.ts';
-import { type Bytes, ofSource } from '../bytes/bytes.ts';
+import type { SecureBootSigner, SigningKey } from '../boot/signer.ts';
+import { type Bytes, ofMemory, ofSource } from '../bytes/bytes.ts';
 import { toHex } from '../bytes/field.ts';
-import { type Digest, parseDigest } from '../bytes/units.ts';
+import type { Digest } from '../bytes/units.ts';
 import { ImagerError, invalid } from '../errors.ts';
 import type { PcrSigner, Profile, SecureBootAssets, SecureBootSigner as SignerFields } from '../profiles/profile.ts';
 import type { FinalProfile } from '../profiles/resolve.ts';
-import { digestOfContent } from './input-digest.ts';
+import { checkPinned, digestOfContent } from './input-digest.ts';
 import type { PlannedInput, PlanOptions } from './plan.ts';
 import type { Workplace } from './workplace.ts';
 
@@ -18,10 +18,11 @@ const PEM_LIMIT = 64 * 1024;
 /** Signed EFI variables with a handful of certificates. */
 const DATABASE_LIMIT = 1 << 20;
 
-/** Who signs. */
+/** Who signs, and what is enrolled where it is not made from the signer's certificate. */
 export interface SecureBoot {
   readonly signer: SecureBootSigner;
   readonly pcrKey: SigningKey;
+  readonly databases?: EnrollmentKeys;
 }
 
 /** Nothing is signed for these kinds, whatever the profile says. */
@@ -32,65 +33,83 @@ export function needsSigning({ secureboot, output }: Pick<Profile, 'secureboot' 
   return secureboot === true && !UNSIGNED_KINDS.includes(output.kind);
 }
 
-/** `undefined` for a build without SecureBoot. Throws `dependency` for keys that cannot be had or used, as upstream's exit codes have it. */
-export async function secureBootOf(workplace: Workplace, profile: FinalProfile): Promise<SecureBoot | undefined> {
-  if (!needsSigning(profile)) return undefined;
-  const { secureBootSigner, pcrSigner } = assetsOf(profile);
-  return {
-    signer: await asDependency('SecureBoot signer', () => signerOf(workplace, secureBootSigner)),
-    pcrKey: await asDependency('PCR signer', () => pcrKeyOf(workplace, pcrSigner)),
-  };
-}
-
 /**
- * PK, KEK and db: made from the signer's certificate, or the ones the profile names, all three of them. `time` in seconds since 1970. Throws
- * `invalid-input` for some of three, `dependency` for files that are not there, `unsupported` for certificates of others.
+ * Read once for a whole build, and held to what was `planned`; `undefined` for a build without SecureBoot. Throws `dependency` for keys that cannot be had or used and files that are not there, as
+ * upstream's exit codes have it, `invalid-input` for some of three databases, `verification` for what changed since it was planned.
  */
-export async function enrolledKeys(
+export async function acquireSecureBoot(
   workplace: Workplace,
   profile: FinalProfile,
-  { signer }: SecureBoot,
-  time: number,
-): Promise<EnrollmentKeys> {
-  const assets = assetsOf(profile);
-  const paths = databasePaths(assets);
-  if (paths !== undefined) {
-    const [platformKey, keyExchangeKey, signatureDatabase] = await Promise.all(
-      paths.map((path) => asDependency('SecureBoot database', () => databaseAt(workplace, path))),
-    );
-    return { platformKey: platformKey!, keyExchangeKey: keyExchangeKey!, signatureDatabase: signatureDatabase! };
+  planned: readonly PlannedInput[],
+): Promise<SecureBoot | undefined> {
+  if (!needsSigning(profile)) return undefined;
+  const secureBoot = await readSecureBoot(workplace, profile);
+  const roles = rolesOf(profile);
+  const wanted = planned.filter(({ role }) => roles.some((one) => one.role === role));
+  for (const [index, digest] of (await digestsOf(workplace, secureBoot)).entries()) {
+    const { role, path } = roles[index]!;
+    checkPinned(`${role} ${path}`, digest, wanted[index]?.digest ?? undefined);
   }
-  return enrollmentKeys(workplace.platform, signer, time);
+  return secureBoot;
 }
 
-/** Keys as inputs of the plan: by path and by the digest of what of them gets into the output. Throws as `secureBootOf` and `enrolledKeys`. */
+async function readSecureBoot(workplace: Workplace, profile: FinalProfile): Promise<SecureBoot> {
+  const assets = assetsOf(profile);
+  const paths = databasePaths(assets);
+  const keys = {
+    signer: await asDependency('SecureBoot signer', () => signerOf(workplace, assets.secureBootSigner)),
+    pcrKey: await asDependency('PCR signer', () => pcrKeyOf(workplace, assets.pcrSigner)),
+  };
+  if (paths === undefined) return keys;
+  const [platformKey, keyExchangeKey, signatureDatabase] = await Promise.all(
+    paths.map((path) => asDependency('SecureBoot database', () => databaseAt(workplace, path))),
+  );
+  const databases = {
+    platformKey: platformKey!,
+    keyExchangeKey: keyExchangeKey!,
+    signatureDatabase: signatureDatabase!,
+  };
+  return { ...keys, databases };
+}
+
+/** PK, KEK and db: made from the signer's certificate, or the ones the profile names. `time` in seconds since 1970. */
+export async function enrolledKeys(
+  { platform }: Workplace,
+  { signer, databases }: SecureBoot,
+  time: number,
+): Promise<EnrollmentKeys> {
+  return databases ?? enrollmentKeys(platform, signer, time);
+}
+
+/** The files that get into the output, in the order of `digestsOf`. */
+function rolesOf(profile: FinalProfile): Omit<PlannedInput, 'digest'>[] {
+  const assets = assetsOf(profile);
+  return [
+    { role: 'secureboot-certificate', path: assets.secureBootSigner.certPath },
+    { role: 'pcr-key', path: assets.pcrSigner.keyPath },
+    ...(databasePaths(assets) ?? []).map((path) => ({ role: 'secureboot-database', path }) as const),
+  ];
+}
+
+/** Of what of the keys gets into the output, not of their files. */
+async function digestsOf(workplace: Workplace, { signer, pcrKey, databases }: SecureBoot): Promise<Digest[]> {
+  const { platformKey, keyExchangeKey, signatureDatabase } = databases ?? {};
+  const variables = [platformKey, keyExchangeKey, signatureDatabase].filter((variable) => variable !== undefined);
+  const contents = [ofMemory(signer.certificate), ofMemory(pcrKey.publicKey), ...variables];
+  return Promise.all(contents.map((content) => digestOfContent(workplace, content)));
+}
+
+/** Keys as inputs of the plan: by path and by the digest of what of them gets into the output. Throws as `acquireSecureBoot`. */
 export async function planSecureBoot(
   workplace: Workplace,
   profile: FinalProfile,
   { resolve }: PlanOptions,
 ): Promise<PlannedInput[]> {
   if (!needsSigning(profile) || unsupportedSigning(profile).length > 0) return [];
-  const assets = assetsOf(profile);
-  const paths = databasePaths(assets);
-  const certificate = { role: 'secureboot-certificate', path: assets.secureBootSigner.certPath } as const;
-  const pcr = { role: 'pcr-key', path: assets.pcrSigner.keyPath } as const;
-  const databases = (paths ?? []).map((path) => ({ role: 'secureboot-database', path }) as const);
-  if (!resolve) return [certificate, pcr, ...databases].map((input) => ({ ...input, digest: null }));
-  const found = await secureBootOf(workplace, profile);
-  const { platform } = workplace;
-  const digest = (data: Uint8Array): Digest => parseDigest(`sha256:${toHex(digestOf(platform, 'sha256', data))}`);
-  return [
-    { ...certificate, digest: digest(found!.signer.certificate) },
-    { ...pcr, digest: digest(found!.pcrKey.publicKey) },
-    ...(await Promise.all(
-      databases.map(async (input) => ({
-        ...input,
-        digest: await asDependency('SecureBoot database', async () =>
-          digestOfContent(workplace, await databaseAt(workplace, input.path)),
-        ),
-      })),
-    )),
-  ];
+  const roles = rolesOf(profile);
+  if (!resolve) return roles.map((input) => ({ ...input, digest: null }));
+  const digests = await digestsOf(workplace, await readSecureBoot(workplace, profile));
+  return roles.map((input, index) => ({ ...input, digest: digests[index]! }));
 }
 
 function assetsOf({ input }: FinalProfile): SecureBootAssets {

@@ -12,14 +12,14 @@ import { MACHINE, machineName } from '../formats/pe/coff-header.ts';
 import { readPe } from '../formats/pe/image.ts';
 import type { UkiLayout } from '../formats/pe/uki.ts';
 import type { BuildInput } from './build-input.ts';
-import { enrolledKeys, secureBootOf } from './secureboot.ts';
+import { enrolledKeys } from './secureboot.ts';
 
 /** Far above any stub; what is larger is something else. */
 const STUB_LIMIT = 16 * MIB;
 
 /** The UKI with its menu entries for the profile's output kind; kernel and initramfs begin where other containers can share them. */
 export async function ukiOf(input: BuildInput): Promise<UkiLayout> {
-  const { profile, epoch, cmdline, assets, workplace } = input;
+  const { profile, epoch, cmdline, assets, workplace, secureBoot } = input;
   const kernel = await inspectedKernel(input);
   if (!kernel.isEfi) {
     workplace.onWarning?.(`kernel: a ${kernel.format} without an EFI stub, UEFI cannot start it from the UKI`);
@@ -36,7 +36,6 @@ export async function ukiOf(input: BuildInput): Promise<UkiLayout> {
     traits: profile.traits,
   };
   const options = { timestamp: epoch, sharingAlignment: SHARING_ALIGNMENT };
-  const secureBoot = await secureBootOf(workplace, profile);
   if (secureBoot === undefined) return buildUki(parts, options);
   const { signPe } = await import('../boot/sign-pe.ts');
   const { pcrSectionsOf } = await import('../boot/sign-uki.ts');
@@ -51,13 +50,12 @@ export function inspectedKernel({ profile, assets }: BuildInput): Promise<Kernel
 }
 
 /** systemd-boot, checked to be a program for the target, signed where it must be. Throws `invalid-input`, and what signing throws. */
-export async function systemdBootOf({ workplace, profile, epoch, assets }: BuildInput): Promise<Bytes> {
+export async function systemdBootOf({ workplace, profile, epoch, assets, secureBoot }: BuildInput): Promise<Bytes> {
   const loader = assets.file('systemd-boot');
   const { coff } = await readPe(loader, 'systemd-boot');
   if (coff.machine !== MACHINE[profile.arch]) {
     throw invalid(`systemd-boot: for ${machineName(coff.machine)}, want ${profile.arch}`);
   }
-  const secureBoot = await secureBootOf(workplace, profile);
   if (secureBoot === undefined) return loader;
   const { signPe } = await import('../boot/sign-pe.ts');
   return signPe(workplace.platform, loader, secureBoot.signer, epoch, 'systemd-boot');
@@ -66,11 +64,10 @@ export async function systemdBootOf({ workplace, profile, epoch, assets }: Build
 /** What firmware in setup mode is given; nothing without SecureBoot. */
 export async function enrollmentOf({
   workplace,
-  profile,
   epoch,
+  secureBoot,
 }: BuildInput): Promise<{ readonly keys?: EnrollmentKeys; readonly certificate?: Bytes }> {
-  const secureBoot = await secureBootOf(workplace, profile);
   if (secureBoot === undefined) return {};
-  const keys = await enrolledKeys(workplace, profile, secureBoot, epoch);
+  const keys = await enrolledKeys(workplace, secureBoot, epoch);
   return { keys, certificate: ofMemory(secureBoot.signer.certificate) };
 }

@@ -2,11 +2,13 @@
 import type { Digest } from '../bytes/units.ts';
 import { ImagerError } from '../errors.ts';
 import type { ImageSource } from '../oci/image-source.ts';
-import type { Reference } from '../oci/reference.ts';
+import { formatReference, type Reference } from '../oci/reference.ts';
 import { keepSignatures, keptSignatures } from '../oci/store/signatures.ts';
-import type { SignaturePolicy } from '../trust/policy.ts';
+import { needsTrustedRoot, type SignaturePolicy } from '../trust/policy.ts';
 import { nameForRules, rulingFor, type TrustRule } from '../trust/rules.ts';
+import type { TrustedRoot } from '../trust/trusted-root.ts';
 import type { VerificationReport } from '../trust/verify.ts';
+import type { RootFinder } from './root-finder.ts';
 import type { Workplace } from './workplace.ts';
 
 /** Who has to have signed what; without it only the vendor's images are known. */
@@ -15,14 +17,18 @@ export interface TrustSettings {
   readonly rules: readonly TrustRule[];
   /** Of images that no rule names. */
   readonly otherwise: readonly SignaturePolicy[];
-  /** Path of a trusted root in JSON; the public one is built in. */
+  /** Path of a trusted root in JSON. */
   readonly trustedRoot?: string;
+  /** Where there is no such file; without it the built-in root of the public instance counts, however old. */
+  readonly root?: RootFinder;
 }
 
 /** What was found out about an image, for the plan and its reader. */
 export interface ImageVerification {
   /** `registry/repository`. */
   readonly image: string;
+  /** As `formatReference` writes what it was asked by. */
+  readonly reference: string;
   /** Of what the name led to: an index or a manifest. */
   readonly digest: Digest;
   /** The rule that decided. */
@@ -59,7 +65,7 @@ export async function verifyUse(
   const { trust = { rules: [], otherwise: [] }, onVerification = () => undefined } = workplace;
   const image = nameForRules(reference);
   const ruling = rulingFor(image, trust.rules, trust.otherwise);
-  const common = { image, digest, rule: ruling.because };
+  const common = { image, reference: formatReference(reference), digest, rule: ruling.because };
   switch (ruling.demand.kind) {
     case 'unknown':
       throw unknownSigner(image);
@@ -92,17 +98,29 @@ async function judged(
 ): Promise<VerificationReport> {
   const { platform, store, signal } = workplace;
   // Only builds from registries whose images are signed need these.
-  const { verifyImage } = await import('../trust/verify.ts');
+  const { mayNeedNewerRoot, verifyImage } = await import('../trust/verify.ts');
+  const { parseTrustedRoot } = await import('../trust/trusted-root.ts');
   const { recordSignatures, replaySignatures } = await import('../trust/record.ts');
-  const root = await trustedRoot(workplace, trust);
-  const judge = async (signatures: Parameters<typeof verifyImage>[0]): Promise<VerificationReport> => {
+  const judgeBy = async (
+    signatures: Parameters<typeof verifyImage>[0],
+    { root, warnings }: RootWithWarnings,
+  ): Promise<VerificationReport> => {
     const reports: VerificationReport[] = [];
     for (const policy of policies) {
-      const report = await verifyImage(signatures, digest, policy, root);
+      const judgement = await verifyImage(signatures, digest, policy, root);
+      const report = { ...judgement, warnings: [...judgement.warnings, ...warnings] };
       if (report.verdict === 'accept') return report;
       reports.push(report);
     }
     return reports.toSorted((a, b) => b.checks.length - a.checks.length)[0]!;
+  };
+  const found = await rootFor(workplace, trust, policies);
+  const judge = async (signatures: Parameters<typeof verifyImage>[0]): Promise<VerificationReport> => {
+    const report = await judgeBy(signatures, found);
+    if (!mayNeedNewerRoot(report) || trust.trustedRoot !== undefined) return report;
+    const newer = await trust.root?.renewed();
+    if (newer === undefined) return report;
+    return judgeBy(signatures, { root: parseTrustedRoot(newer.document, newer.origin), warnings: newer.warnings });
   };
   const kept = which === 'served' ? undefined : await keptSignatures(platform, store, digest);
   if (kept !== undefined) {
@@ -132,13 +150,41 @@ function onlyDependency(error: unknown): undefined {
   return undefined;
 }
 
-async function trustedRoot({ platform }: Workplace, { trustedRoot: path }: TrustSettings) {
-  const { parseTrustedRoot, TRUSTED_ROOT_LIMIT } = await import('../trust/trusted-root.ts');
-  if (path !== undefined) return parseTrustedRoot(await platform.files.read(path, TRUSTED_ROOT_LIMIT), path);
-  return (await import('../trust/public-good.ts')).publicGoodRoot();
+interface RootWithWarnings {
+  readonly root: TrustedRoot;
+  readonly warnings: readonly string[];
 }
 
-function verificationOf(report: VerificationReport): Omit<ImageVerification, 'image' | 'digest' | 'rule'> {
+async function rootFor(
+  { platform }: Workplace,
+  { trustedRoot: path, root }: TrustSettings,
+  policies: readonly SignaturePolicy[],
+): Promise<RootWithWarnings> {
+  const { EMPTY_ROOT, parseTrustedRoot, TRUSTED_ROOT_LIMIT } = await import('../trust/trusted-root.ts');
+  if (!policies.some(needsTrustedRoot)) return { root: EMPTY_ROOT, warnings: [] };
+  if (path !== undefined) {
+    return { root: parseTrustedRoot(await platform.files.read(path, TRUSTED_ROOT_LIMIT), path), warnings: [] };
+  }
+  if (root !== undefined) {
+    const { document, origin, warnings } = await root.find();
+    return { root: parseTrustedRoot(document, origin), warnings };
+  }
+  return { root: (await import('../trust/public-good.ts')).publicGoodRoot(), warnings: [] };
+}
+
+/** `host[:port]` that may be contacted for the root that these images are judged by; none where no identity has to be. */
+export function hostsOfRoot({ trust }: Workplace, images: readonly Reference[]): readonly string[] {
+  if (trust === undefined || trust.trustedRoot !== undefined || trust.root === undefined) return [];
+  const isAsked = images.some((reference) => {
+    const { demand } = rulingFor(nameForRules(reference), trust.rules, trust.otherwise);
+    return demand.kind === 'signed' && demand.by.some(needsTrustedRoot);
+  });
+  return isAsked ? trust.root.hosts : [];
+}
+
+function verificationOf(
+  report: VerificationReport,
+): Omit<ImageVerification, 'image' | 'reference' | 'digest' | 'rule'> {
   const good = report.signatures.find(({ accepted }) => accepted);
   return {
     status: 'verified',

@@ -3,7 +3,7 @@ import type { Mirrors } from '../oci/registry/mirrors.ts';
 import { openStore, type Store } from '../oci/store/store.ts';
 import type { Platform } from '../platform/types.ts';
 import type { OnProgress } from './progress.ts';
-import type { OnVerification, TrustSettings } from './verify-image.ts';
+import type { ImageVerification, OnVerification, TrustSettings } from './verify-image.ts';
 
 /** How registries are reached. */
 export interface Transport {
@@ -27,6 +27,8 @@ export interface Workplace {
   /** Whose images may be used. */
   readonly trust?: TrustSettings;
   readonly onVerification?: OnVerification;
+  /** What names led to when the build was planned: what signatures are about, and what names mean from now on where nothing may be contacted. */
+  readonly planned?: readonly Pick<ImageVerification, 'image' | 'digest' | 'status'>[];
   /** Which programs of overlays may run here; those of verified images and of the user's own files unless given. */
   readonly overlayPrograms?: 'verified' | 'allowed' | 'forbidden';
   /** Milliseconds such a program has; two minutes unless given. */

@@ -17,6 +17,9 @@ const DIGEST_INFO: Readonly<Record<HashAlgorithm, string>> = {
 };
 
 export const nodeSigning: Signing = {
+  // With a library for cosign's own format, which only this needs.
+  signingKey: async (pem, what, passphrase) =>
+    (await import('./node-signing-key.ts')).signingKey(pem, what, passphrase),
   rsaKey(pem, what) {
     let key: KeyObject;
     try {

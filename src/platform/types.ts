@@ -189,8 +189,18 @@ export interface RsaKey {
   sign(digest: Uint8Array, algorithm: HashAlgorithm): Promise<Uint8Array>;
 }
 
-/** Keys and certificates in PEM. Both throw `invalid-input` naming `what`. */
+/** A key that signs documents. */
+export interface SigningKey {
+  /** SubjectPublicKeyInfo in DER. */
+  readonly publicKey: Uint8Array;
+  /** Over the SHA-256 of `data`: ECDSA in DER, or RSASSA-PKCS1-v1_5. */
+  sign(data: Uint8Array): Promise<Uint8Array>;
+}
+
+/** Keys and certificates in PEM. All throw `invalid-input` naming `what`. */
 export interface Signing {
+  /** ECDSA P-256 or RSA; of other kinds `unsupported`. `passphrase` for one that is encrypted. */
+  signingKey(pem: string, what: string, passphrase?: string): Promise<SigningKey>;
   rsaKey(pem: string, what: string): RsaKey;
   /** Whole, and its SubjectPublicKeyInfo, in DER. */
   certificate(pem: string, what: string): { readonly der: Uint8Array; readonly publicKey: Uint8Array };

@@ -41,3 +41,8 @@ export interface KeyPolicy extends CommonPolicy {
 }
 
 export type SignaturePolicy = KeylessPolicy | KeyPolicy;
+
+/** Whether a trusted root is asked: a key without a log needs nobody's word. */
+export function needsTrustedRoot(policy: SignaturePolicy): boolean {
+  return policy.kind === 'keyless' || policy.transparencyLog === 'require' || policy.timestamp === 'require';
+}

@@ -68,6 +68,14 @@ export async function verifyImage(
   };
 }
 
+/** Refusals that may be about an old root: of keys it does not know, or not as valid then. */
+const OF_THE_ROOT: readonly Reason[] = ['log-key', 'certificate-chain', 'sct', 'timestamp'];
+
+/** Whether a newer trusted root may lead to another verdict. */
+export function mayNeedNewerRoot({ verdict, signatures }: VerificationReport): boolean {
+  return verdict === 'refuse' && signatures.some(({ reason }) => OF_THE_ROOT.includes(reason));
+}
+
 /** Throws `verification` for a refusal, naming `what`, the check and what it wanted; `demand` is what asked for a signature. */
 export function requireAccepted(report: VerificationReport, what: string, demand: string): void {
   if (report.verdict === 'accept') return;

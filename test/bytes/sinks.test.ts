@@ -4,7 +4,7 @@ import { createHash } from 'node:crypto';
 import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { after, test } from 'node:test';
+import { after, describe, test } from 'node:test';
 import { type Bytes, concat, ofMemory, ofSource, zeros } from '../../src/bytes/bytes.ts';
 import { chunks, digest, read } from '../../src/bytes/read.ts';
 import { answerRange, writeToFile, writeToStream } from '../../src/bytes/write.ts';
@@ -165,3 +165,59 @@ async function collect(source: Chunks): Promise<Uint8Array> {
 function fail(code: 'io', message: string): never {
   throw new ImagerError(code, message);
 }
+
+describe('observed while written', () => {
+  for (const [name, bytes] of Object.entries(contents)) {
+    for (const way of ['file', 'stream'] as const) {
+      test(`${name}, ${way}: all bytes in order, holes as zeros`, async () => {
+        const parts: Uint8Array[] = [];
+        const observe = (chunk: Uint8Array): void => void parts.push(Uint8Array.from(chunk));
+        if (way === 'stream') await writeToStream({ write: async () => undefined }, bytes, { observe });
+        else await writeToFile(platform.files, join(directory, 'observed'), bytes, { observe });
+        assert.deepEqual(new Uint8Array(Buffer.concat(parts)), await read(bytes));
+      });
+    }
+  }
+
+  test('slow reads do not change the order', async () => {
+    const source: Source = {
+      key: 'slow first',
+      label: 'slow first',
+      size: SIZE,
+      async read(position, into) {
+        if (position === 0) await new Promise((resolve) => setTimeout(resolve, 20));
+        into.set(DATA.subarray(position, position + into.length));
+      },
+    };
+    const hash = createHash('sha256');
+    await writeToFile(platform.files, join(directory, 'slow'), ofSource(source), {
+      observe: (chunk) => void hash.update(chunk),
+    });
+    assert.equal(hash.digest('hex'), createHash('sha256').update(DATA).digest('hex'));
+  });
+
+  test('a read that fails ends it, whoever waits for its turn', async () => {
+    const source: Source = {
+      key: 'fails first',
+      label: 'fails first',
+      size: SIZE,
+      async read(position, into) {
+        if (position > 0) return void into.fill(1);
+        await new Promise((resolve) => setTimeout(resolve, 20));
+        throw new ImagerError('io', 'gone');
+      },
+    };
+    const path = join(directory, 'failed');
+    await assert.rejects(writeToFile(platform.files, path, ofSource(source), { observe: () => undefined }), /gone/);
+    const broken = writeToFile(platform.files, path, ofMemory(DATA), {
+      observe: () => {
+        throw new ImagerError('io', 'no more');
+      },
+    });
+    await assert.rejects(broken, /no more/);
+    assert.deepEqual(
+      (await readdir(directory)).filter((name) => name.startsWith('failed')),
+      [],
+    );
+  });
+});

@@ -45,7 +45,7 @@ test('little room and a strange processor are worth a note', async () => {
   const files = new Proxy(real.files, {
     get: (target, name, receiver) => (name === 'freeSpace' ? async () => 2 ** 20 : Reflect.get(target, name, receiver)),
   });
-  const findings = await examine({ ...real, files, architecture: 'other' }, space.path('store'));
+  const findings = await examine({ ...real, files, architecture: 'other' }, space.path('store'), 0);
   await real.close();
   const notes = findings.filter(({ state }) => state === 'note').map(({ subject }) => subject);
   assert.deepEqual(notes.slice(0, 2), ['architecture', 'free space']);

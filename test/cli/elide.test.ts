@@ -15,6 +15,11 @@ const CASES: readonly (readonly [string, string])[] = [
   ['-talos.config=x', '-talos.config=<1 character>'],
   ['talos.config=', 'talos.config='],
   ['talos.config', 'talos.config'],
+  ['my.password="hunter2 correct horse" quiet', 'my.password=<23 characters> quiet'],
+  ['my.password=a"b c"d quiet', 'my.password=<7 characters> quiet'],
+  ['"my.password=b c" quiet', '"my.password=<4 characters> quiet'],
+  ['my.password="open end', 'my.password=<9 characters>'],
+  ['dyndbg="file a.c +p" quiet', 'dyndbg="file a.c +p" quiet'],
   ['', ''],
 ];
 

@@ -167,7 +167,7 @@ describe('a plan', () => {
       ...['plan', 'installer', '--hosts', '--arch', 'amd64,arm64', '--push', 'registry.example/me/installer:v1'],
       ...['--base-installer-image', 'base.example/installer-base:v1.13.0'],
     ]);
-    assert.equal(text, 'ghcr.io\nbase.example\nregistry.example\n');
+    assert.equal(text, 'ghcr.io\nbase.example\ntuf-repo-cdn.sigstore.dev\nregistry.example\n');
   });
 
   test('is a list for several architectures', async () => {

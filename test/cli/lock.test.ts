@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { after, test } from 'node:test';
 import { imager, scratch } from '../support/command-line.ts';
-import { digestOf } from '../support/image.ts';
+import { digestOf, testIndex } from '../support/image.ts';
 import { assetFiles, assetImage } from '../support/pipeline.ts';
 import { startRegistry } from '../support/registry.ts';
 import { signatureTag, signingKey } from '../support/sigstore.ts';
@@ -50,7 +50,14 @@ test('lock, build, move a name, refuse, update', async () => {
   const good = await imager(['iso', ...WISH, ...REACH, ...stored('build'), ...locked, '-o', space.path('good')]);
   assert.equal(good.code, 0, good.stderr);
 
+  const plan = ['plan', 'iso', ...WISH, ...REACH, ...locked];
+  assert.equal((await imager([...plan, ...stored('plan')])).code, 0);
+
   serve(moved);
+  const refusedPlan = await imager([...plan, ...stored('plan-2')]);
+  assert.equal(refusedPlan.code, 5);
+  assert.equal(refusedPlan.text, '');
+  for (const blind of ['--no-resolve', '--hosts', '--yaml']) assert.equal((await imager([...plan, blind])).code, 1);
   const refused = await imager(['iso', ...WISH, ...REACH, ...stored('build'), ...locked, '-o', space.path('refused')]);
   assert.equal(refused.code, 5);
   assert.match(refused.stderr, new RegExp(`imager-image ${REFERENCE}: ${digestOf(moved.manifest)}, locked sha256:`));
@@ -101,4 +108,19 @@ test('lock wants profiles', async () => {
   const { code, stderr } = await imager(['lock']);
   assert.equal(code, 2);
   assert.match(stderr, /want the profiles to lock, or --update/);
+});
+
+test('an image of several architectures, built from its lock: offline its signatures are still those of the index', async () => {
+  const both = testIndex([image, await assetImage({ ...assetFiles(), 'etc/other': 'amd64' }, 'amd64')]);
+  serve(both);
+  const store = stored('index');
+  const lock = await imager(['lock', 'iso', ...WISH, ...REACH, ...store]);
+  assert.equal(lock.code, 0, lock.stderr);
+  const file = space.path('index.lock');
+  await writeFile(file, lock.text);
+  const locked = ['iso', ...WISH, ...store, '--locked', '--lock-file', file, '-o', space.path('index-out')];
+  const online = await imager([...locked, ...REACH]);
+  assert.equal(online.code, 0, online.stderr);
+  const offline = await imager([...locked, '--verify-key', KEY_FILE, '--offline']);
+  assert.equal(offline.code, 0, offline.stderr);
 });

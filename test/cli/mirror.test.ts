@@ -3,10 +3,13 @@ import assert from 'node:assert/strict';
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
+import { read } from '../../src/bytes/read.ts';
 import type { Digest } from '../../src/bytes/units.ts';
+import { layoutTar } from '../../src/formats/tar/layout-tar.ts';
+import { treeOfLiterals } from '../../src/tree/tree.ts';
 import { imager, scratch } from '../support/command-line.ts';
 import { extensionImage, extensionTree } from '../support/extension-images.ts';
-import { digestOf, type TestImage, testArtifact, testIndex } from '../support/image.ts';
+import { digestOf, type TestImage, testArtifact, testImage, testIndex } from '../support/image.ts';
 import { assetFiles, assetImage } from '../support/pipeline.ts';
 import { startPushRegistry } from '../support/push-registry.ts';
 import { startRegistry, type TestRegistry } from '../support/registry.ts';
@@ -311,4 +314,196 @@ test('blobs that another repository of the mirror has are taken over there', asy
   const [first, second] = (JSON.parse(text) as Report).images;
   assert.equal(first!.outcomes.mounted, 0);
   assert.equal(second!.outcomes.mounted, 2);
+});
+
+describe('a site that signs its copies itself', () => {
+  const site = signingKey();
+  const one = images.get('one')!;
+  const digest = digestOf(one.manifest);
+  const tags = [signatureTag(one, 'legacy'), signatureTag(one, 'bundle')];
+  const reference = `${HOST}/team/one:v1`;
+
+  const verified = async (from: readonly string[], pem: string): Promise<void> => {
+    const { code, text, stderr } = await imager(['verify', reference, ...from, '--verify-key', pem]);
+    assert.equal(code, 0, text + stderr);
+  };
+
+  test('in a registry: its signatures stay beside those that come, also the second time', async () => {
+    await using target = await startPushRegistry();
+    const source = await startSource();
+    const other = key.bundle(digest);
+    source.serve('team/one', signatureTag(one, 'bundle'), other);
+    const given = ['--image', reference, '--store', space.path('own-registry'), '--json', '--quiet'];
+    const run = async (): Promise<Report> => {
+      const { code, text, stderr } = await imager(['mirror', target.host, ...given, ...(await reach(source.url))]);
+      assert.equal(code, 0, stderr);
+      return JSON.parse(text) as Report;
+    };
+    const put = (tag: string, { manifest, mediaType, children, blobs }: TestImage): void => {
+      target.manifests.set(`team/one ${tag}`, { mediaType, data: manifest });
+      target.manifests.set(`team/one ${digestOf(manifest)}`, { mediaType, data: manifest });
+      for (const blob of blobs) target.blobs.set(`team/one ${digestOf(blob)}`, blob);
+      for (const child of children) put(digestOf(child.manifest), child);
+    };
+    put(tags[0]!, site.legacySignature(digest));
+    put(tags[1]!, site.bundle(digest));
+    await writeFile(space.path('site.pem'), site.publicKeyPem);
+    await run();
+    const after = tags.map((tag) => Buffer.from(target.manifests.get(`team/one ${tag}`)!.data).toString());
+    assert.equal(copiedBy(await run()), 0);
+    await source.close();
+    const mirror = await reach(`http://${target.host}`);
+    for (const pem of ['site.pem', 'key.pem']) await verified(mirror, space.path(pem));
+    const proof = await imager(['mirror', 'verify', target.host, '--insecure', '--image', reference]);
+    assert.equal(proof.code, 0, proof.text);
+    // Each form by itself has both.
+    assert.equal(JSON.parse(after[0]!).layers.length, 2);
+    assert.equal(JSON.parse(after[1]!).manifests.length, 2);
+  });
+
+  test('in a directory, under the name other tools give them', async () => {
+    const source = await startSource();
+    const directory = space.path('own-layout');
+    await mirrored(source, `oci:${directory}`, 'own-layout-store');
+    const { manifest, blobs, mediaType } = site.legacySignature(digest);
+    for (const blob of [manifest, ...blobs]) {
+      await writeFile(join(directory, 'blobs/sha256', digestOf(blob).slice('sha256:'.length)), blob);
+    }
+    const index = join(directory, 'index.json');
+    const document = JSON.parse(await readFile(index, 'utf8'));
+    const annotations = { 'org.opencontainers.image.ref.name': tags[0] };
+    const isSame = (entry: { readonly annotations: Record<string, string> }): boolean =>
+      entry.annotations['org.opencontainers.image.ref.name'] === tags[0];
+    const manifests = [
+      ...document.manifests.filter((entry: Parameters<typeof isSame>[0]) => !isSame(entry)),
+      { mediaType, digest: digestOf(manifest), size: manifest.length, annotations },
+    ];
+    await writeFile(index, JSON.stringify({ ...document, manifests }));
+    await writeFile(space.path('site.pem'), site.publicKeyPem);
+    await mirrored(source, `oci:${directory}`, 'own-layout-store');
+    await source.close();
+    for (const pem of ['site.pem', 'key.pem']) await verified(['--from', `oci:${directory}`], space.path(pem));
+    const proof = await imager(['mirror', 'verify', `oci:${directory}`, '--policy', space.path('policy.yaml')]);
+    assert.equal(proof.code, 0, proof.text);
+  });
+
+  test('what cannot be joined is left as it is, and said', async () => {
+    await using target = await startPushRegistry();
+    const source = await startSource();
+    const own = Buffer.from(imagerImage.manifest);
+    target.manifests.set(`team/one ${tags[0]}`, { mediaType: imagerImage.mediaType, data: own });
+    const given = ['--image', reference, '--store', space.path('own-clash'), ...(await reach(source.url))];
+    const { code, stderr } = await imager(['mirror', target.host, ...given]);
+    await source.close();
+    assert.equal(code, 2);
+    assert.match(stderr, /team\/one:sha256-\w+\.sig: holds something else there than here, want it moved/);
+    assert.deepEqual(Buffer.from(target.manifests.get(`team/one ${tags[0]}`)!.data), own);
+  });
+});
+
+describe('names of catalogs', () => {
+  const lines = EXTENSIONS.map((name) => `${HOST}/team/${name}:v1@${digestOf(images.get(name)!.manifest)}`);
+  const names = EXTENSIONS.slice(0, 2).flatMap((name) => ['--system-extension', `team/${name}`]);
+
+  /** The catalog is signed like the rest, and asked for by its name. */
+  async function startCatalogSource(): Promise<TestRegistry> {
+    const registry = await startSource();
+    const data = await read(layoutTar(treeOfLiterals({ 'image-digests': `${lines.join('\n')}\n` })));
+    const catalog = testImage([{ data }]);
+    registry.serve('team/catalog', 'v1', catalog);
+    registry.serve('team/catalog', signatureTag(catalog, 'legacy'), key.legacySignature(digestOf(catalog.manifest)));
+    return registry;
+  }
+
+  const catalogFlag = ['--extension-catalog', `${HOST}/team/catalog:v1`];
+  const policy = ['--policy', space.path('policy.yaml')];
+
+  const copy = async (
+    source: TestRegistry,
+    directory: string,
+    more: readonly string[],
+  ): Promise<{ readonly code: number; readonly stderr: string; readonly images: readonly string[] }> => {
+    const { code, text, stderr } = await imager([
+      ...['mirror', `oci:${directory}`, '--image', `${HOST}/team/imager:${VERSION}`, ...catalogFlag, ...more],
+      ...(await reach(source.url)),
+      ...['--store', space.path('catalog-store'), '--json'],
+    ]);
+    return {
+      code,
+      stderr,
+      images: code === 0 ? (JSON.parse(text) as Report).images.map(({ reference }) => reference) : [],
+    };
+  };
+
+  test('the catalog goes along with what they lead to, and a build resolves them from the copy alone', async () => {
+    const source = await startCatalogSource();
+    const directory = space.path('named');
+    const { code, stderr, images: copied } = await copy(source, directory, [...names, ...policy]);
+    await source.close();
+    assert.equal(code, 0, stderr);
+    assert.match(stderr, /verified registry\.example\/team\/catalog: signed by the key/);
+    assert.deepEqual(copied, [`${HOST}/team/imager:${VERSION}`, `${HOST}/team/catalog:v1`, ...lines.slice(0, 2)]);
+    const build = async (more: readonly string[]) =>
+      imager([
+        ...['iso', '--output-kind', 'initramfs', '--arch', 'arm64', '--talos-version', VERSION, ...imagerArguments],
+        ...[...catalogFlag, ...policy, '--mirror', `${HOST}=oci:${directory}`, '--offline'],
+        ...['--store', space.path(`named-store-${++runs}`), '-o', space.path(`named-out-${runs}`), ...more],
+      ]);
+    const good = await build(names);
+    assert.equal(good.code, 0, good.stderr);
+    assert.equal((await readdir(space.path(`named-out-${runs}`))).length, 1);
+    const missing = await build(['--system-extension', 'team/five']);
+    assert.equal(missing.code, 5);
+    assert.match(missing.stderr, /team\/five.* is not in oci:/);
+    const proof = await imager(['mirror', 'verify', `oci:${directory}`, ...policy]);
+    assert.equal(proof.code, 0, proof.text + proof.stderr);
+    assert.equal(proof.text.match(/^good /gm)?.length, 4);
+  });
+
+  test('a catalog that nobody vouches for is not believed', async () => {
+    const source = await startCatalogSource();
+    const { code, stderr } = await copy(source, space.path('unknown'), names);
+    await source.close();
+    assert.equal(code, 5);
+    assert.match(stderr, /team\/catalog: no rule says who must have signed it/);
+  });
+
+  test('all of them, official ones too', async () => {
+    const source = await startCatalogSource();
+    const vendor = await startRegistry();
+    const extension = images.get('three')!;
+    const overlay = images.get('four')!;
+    vendor.serve('siderolabs/gvisor', 'v1', extension);
+    vendor.serve('siderolabs/sbc-x', 'v1', overlay);
+    const gvisor = `ghcr.io/siderolabs/gvisor:v1@${digestOf(extension.manifest)}`;
+    const sbc = `ghcr.io/siderolabs/sbc-x:v1`;
+    const files = async (content: Readonly<Record<string, string>>): Promise<TestImage> =>
+      testImage([{ data: await read(layoutTar(treeOfLiterals(content))) }]);
+    vendor.serve('siderolabs/extensions', 'v1.13.9', await files({ 'image-digests': `${gvisor}\n` }));
+    const list = `overlays:\n- name: x\n  image: ${sbc}\n  digest: ${digestOf(overlay.manifest)}\n`;
+    vendor.serve('siderolabs/overlays', 'v1.13.9', await files({ 'overlays.yaml': list }));
+    const hosts = space.path('both');
+    for (const [host, { url }] of [[HOST, source] as const, ['ghcr.io', vendor] as const]) {
+      await mkdir(join(hosts, host), { recursive: true });
+      await writeFile(join(hosts, host, 'hosts.toml'), `server = "${url}"\n`);
+    }
+    const { code, text, stderr } = await imager([
+      ...['mirror', `oci:${space.path('all')}`, '--all-extensions', '--all-overlays', ...catalogFlag, ...policy],
+      ...['--allow-unsigned', 'ghcr.io/siderolabs/*', '--hosts-dir', hosts],
+      ...['--store', space.path('all-store'), '--json'],
+    ]);
+    await Promise.all([source.close(), vendor.close()]);
+    assert.equal(code, 0, stderr);
+    assert.deepEqual(
+      (JSON.parse(text) as Report).images.map(({ reference }) => reference),
+      [
+        `${HOST}/team/catalog:v1`,
+        'ghcr.io/siderolabs/extensions:v1.13.9',
+        ...lines,
+        gvisor,
+        'ghcr.io/siderolabs/overlays:v1.13.9',
+        `${sbc}@${digestOf(overlay.manifest)}`,
+      ],
+    );
+  });
 });

@@ -86,6 +86,7 @@ outputs:
 hosts:
   mirror.example
   ghcr.io
+  tuf-repo-cdn.sigstore.dev
 warnings:
   kernel argument talos.platfrom=aws: no argument the node knows (did you mean talos.platform?)
 What may be secret is shown by its length; --json and --yaml show it.
@@ -104,7 +105,7 @@ What may be secret is shown by its length; --json and --yaml show it.
       meta: [{ key: 12, value: 'hunter2' }],
       outputs: [{ path: 'metal-amd64.iso', kind: 'iso', format: 'raw' }],
       inputs: [{ role: 'imager-image', reference: 'ghcr.io/siderolabs/imager:v1.13.0', digest: null }],
-      hosts: ['ghcr.io'],
+      hosts: ['ghcr.io', 'tuf-repo-cdn.sigstore.dev'],
       warnings: ['kernel argument talos.platfrom=aws: no argument the node knows (did you mean talos.platform?)'],
       unsupported: [],
       verifications: [],
@@ -131,7 +132,11 @@ What may be secret is shown by its length; --json and --yaml show it.
   test('as a list of hosts', async () => {
     const mirrors = ['--mirror', 'ghcr.io=http://10.5.0.1:6000', '--mirror', 'ghcr.io=mirror.example'];
     const options = { machine: noRegistry };
-    assert.equal(await planned(['iso', '--hosts', ...mirrors], options), '10.5.0.1:6000\nmirror.example\nghcr.io\n');
+    assert.equal(
+      await planned(['iso', '--hosts', ...mirrors], options),
+      // The last one when the trusted root is old.
+      '10.5.0.1:6000\nmirror.example\nghcr.io\ntuf-repo-cdn.sigstore.dev\n',
+    );
     assert.equal(
       await planned(['iso', '--hosts', '--imager-image', 'registry.example:5000/imager:b'], options),
       'registry.example:5000\n',
@@ -214,6 +219,21 @@ describe('refused', () => {
     });
     assert.equal(code, 2);
     assert.match(stderr, /SOURCE_DATE_EPOCH "now": want whole seconds/);
+  });
+
+  test('a document has overlay options as they were given', async () => {
+    await writeFile(space.path('typed.yaml'), 'float: 1.5\ntext: "1.5"\nlarge: 12345678901234567890\n');
+    const overlay = ['--overlay-image', 'oci:./none', '--overlay-name', 'board'];
+    const options = ['--overlay-option', `@${space.path('typed.yaml')}`];
+    const { text, stderr } = await imager(['plan', ...COMMON, 'iso', '--no-resolve', '--yaml', ...overlay, ...options]);
+    assert.match(text, /\n {4}float: 1\.5\n {4}large: 12345678901234567890\n {4}text: "1\.5"\n/, stderr);
+  });
+
+  test('overlay options that are no text', async () => {
+    await writeFile(space.path('binary'), Uint8Array.of(0xef, 0xbb, 0xbf, 0x61, 0xff));
+    const { code, stderr } = await imager(['plan', ...COMMON, 'iso', '--overlay-option', `k=@${space.path('binary')}`]);
+    assert.equal(code, 2);
+    assert.match(stderr, /binary: not valid UTF-8/);
   });
 
   test('overlay options that are no mapping', async () => {

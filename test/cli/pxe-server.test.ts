@@ -5,8 +5,8 @@ import { ofText } from '../../src/bytes/bytes.ts';
 import { type PxeServer, parseListenAddress, startPxeServer } from '../../src/cli/pxe-server.ts';
 
 const FILES = [
-  { name: 'boot.ipxe', mediaType: 'text/plain; charset=utf-8', bytes: ofText('#!ipxe\n'), sha256: '01' },
-  { name: 'a-uki.efi', mediaType: 'application/efi', bytes: ofText('0123456789'), sha256: '02' },
+  { name: 'boot.ipxe', mediaType: 'text/plain; charset=utf-8', bytes: ofText('#!ipxe\n'), sha256: '01', sha512: '11' },
+  { name: 'a-uki.efi', mediaType: 'application/efi', bytes: ofText('0123456789'), sha256: '02', sha512: '12' },
 ];
 
 describe('a server of a network boot', () => {

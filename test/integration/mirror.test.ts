@@ -1,7 +1,7 @@
 /** Copies between real registries and directories: killed on the way, and read by skopeo. `KILL_RUNS` says how often. */
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
@@ -11,7 +11,7 @@ import { type DockerRegistry, startDockerRegistry } from '../support/docker-regi
 import { digestOf, OCI_LAYER, randomBytes, testArtifact, testImage, testIndex } from '../support/image.ts';
 import { runImager, startImager } from '../support/imager-process.ts';
 import { startRegistry, type TestRegistry } from '../support/registry.ts';
-import { signatureTag, signingKey } from '../support/sigstore.ts';
+import { signatureTag, signingKey, startSigstore } from '../support/sigstore.ts';
 import { tar } from '../support/tar.ts';
 import { skipWithout } from '../support/tools.ts';
 
@@ -41,6 +41,8 @@ describe('mirror', { skip: skipWithout('skopeo', 'docker-registry') }, () => {
     source.serve('team/tool', tag, key.bundle(DIGEST));
     source.serve('team/tool', 'unused', report);
     target = await startDockerRegistry();
+    const { trustedRoot } = await startSigstore();
+    await writeFile(join(directory, 'root.json'), trustedRoot);
   });
   after(async () => {
     await source.close();
@@ -51,7 +53,8 @@ describe('mirror', { skip: skipWithout('skopeo', 'docker-registry') }, () => {
   const environment = (): Record<string, string> => ({ HOME: directory, XDG_CACHE_HOME: join(directory, 'cache') });
   const commandLine = (destination: string): string[] => [
     ...['mirror', destination, '--image', `${source.host}/team/tool:v1`, '--quiet', '--json'],
-    ...['--store', join(directory, 'store')],
+    // Its age is nothing to this: no other host is to be asked.
+    ...['--store', join(directory, 'store'), '--trusted-root', join(directory, 'root.json')],
   ];
   const skopeo = async (...args: readonly string[]): Promise<string> =>
     (await execute('skopeo', ['--insecure-policy', ...args], { env: { PATH: process.env.PATH, HOME: directory } }))
@@ -62,6 +65,7 @@ describe('mirror', { skip: skipWithout('skopeo', 'docker-registry') }, () => {
       const place = kind === 'registry' ? `${target.host}/first` : `oci:${join(directory, 'timed')}`;
       const { wall, code, stderr } = await runImager(commandLine(place), { environment: environment() });
       assert.equal(code, 0, stderr);
+      const wanted = kind === 'directory' ? await filesIn(place.slice('oci:'.length)) : new Map();
       let unfinished = 0;
       for (let run = 0; run < KILL_RUNS; run++) {
         const destination = kind === 'registry' ? `${target.host}/copy${run >> 2}` : `oci:${directory}/copy${run >> 2}`;
@@ -78,10 +82,25 @@ describe('mirror', { skip: skipWithout('skopeo', 'docker-registry') }, () => {
         );
         assert.equal(proof.code, 0, proof.stderr);
         await assertReadable(destination);
+        // Nothing half-made is left, here or there, and what is there is what an undisturbed run puts there.
+        if (kind === 'directory') assert.deepEqual(await filesIn(destination.slice('oci:'.length)), wanted);
+        assert.deepEqual(await readdir(join(directory, 'store', 'mirror')).catch(() => []), []);
       }
       t.diagnostic(`${unfinished} of ${KILL_RUNS} were still at work`);
       assert.ok(unfinished >= KILL_RUNS / 4, `only ${unfinished} of ${KILL_RUNS} were still at work`);
     });
+  }
+
+  /** Digests by path, without the configuration, which names the directory. */
+  async function filesIn(path: string): Promise<Map<string, string>> {
+    const names = await readdir(path, { recursive: true, withFileTypes: true });
+    const files = names.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name));
+    const kept = files.map((file) => file.slice(path.length + 1)).filter((name) => !name.startsWith('mirror/'));
+    return new Map(
+      await Promise.all(
+        kept.sort().map(async (name) => [name, digestOf(await readFile(join(path, name)))] as [string, string]),
+      ),
+    );
   }
 
   /** By another program, and cosign's signature by its own description: a manifest under the tag made of the digest, whose payload names the digest. */

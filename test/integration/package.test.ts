@@ -58,14 +58,14 @@ describe('the package', () => {
     (await execute(process.execPath, args, { cwd: directory, env: { HOME: directory } })).stdout;
 
   test('holds the program, what is compiled of the sources, and nothing else', () => {
-    const plain = ['LICENSE', 'README.md', 'bin/imager.js', 'package.json'];
+    const plain = ['LICENSE', 'README.md', 'bin/bundle.js', 'bin/imager.js', 'package.json'];
     const compiled = files.filter((path) => !plain.includes(path) && !path.startsWith('dist/cli/'));
     assert.ok(['LICENSE', 'bin/imager.js', 'package.json'].every((path) => files.includes(path)));
     for (const path of compiled) {
       const source = path.replace(/^dist\//, 'src/').replace(/\.d\.ts$|\.js$/, '.ts');
       assert.ok(path.startsWith('dist/') && existsSync(join(ROOT, source)), `${path} comes from nowhere`);
     }
-    for (const path of ['dist/index.js', 'dist/index.d.ts', 'dist/cli/imager.js'])
+    for (const path of ['dist/index.js', 'dist/index.d.ts', 'dist/cli/imager.cjs'])
       assert.ok(files.includes(path), path);
   });
 
@@ -88,6 +88,14 @@ describe('the package', () => {
     assert.equal(await node(imager, '--version'), `${VERSION}\n`);
     const plan = JSON.parse(await node(imager, 'plan', 'iso', '--arch', 'arm64', '--no-resolve', '--json'));
     assert.equal(plan.outputs[0].path, 'metal-arm64.iso');
+  });
+
+  test('says nothing but its error where it loads the HTTP client', async (t) => {
+    if (missing !== undefined) return t.skip(missing);
+    const imager = join(directory, 'node_modules/.bin/imager');
+    await assert.rejects(node(imager, 'plan', 'iso', '--quiet', '--imager-image', '127.0.0.1:1/none:v1'), (error) =>
+      /^imager: https: 127\.0\.0\.1:1: /.test((error as { stderr: string }).stderr),
+    );
   });
 
   test('builds the bytes that the sources build', async (t) => {

@@ -223,7 +223,7 @@ describe('what was planned is what is built', () => {
     await writeFile(file, await read(dockerArchive(tag, await assetImage(kernelOf('new')))));
     await assert.rejects(build(workplace, request, plan), {
       code: 'verification',
-      message: /^docker-archive:.*: manifest sha256:[0-9a-f]{64}, the plan wants sha256:/,
+      message: /^docker-archive:.*: manifest: sha256:[0-9a-f]{64}, the plan wants sha256:/,
       hint: /plan again/,
     });
   });

@@ -36,12 +36,18 @@ test('the official catalog comes from where its registry is mirrored', async () 
         otherwise: [],
       },
     });
-    assert.deepEqual(await resolveExtensionNames(workplace, [parseWantedExtension('gvisor')], VERSION), [GVISOR]);
+    assert.deepEqual(await resolveExtensionNames(workplace, [parseWantedExtension('gvisor')], VERSION), {
+      references: [GVISOR],
+      catalogs: ['ghcr.io/siderolabs/extensions:v1.13.0'],
+    });
     const asked = registry.requests.length;
     const catalogs = [join(workplace.directory, 'own')];
     await writeFile(catalogs[0]!, `${OWN}\n`);
     const agent = [parseWantedExtension('acme/agent')];
-    assert.deepEqual(await resolveExtensionNames(workplace, agent, { ...VERSION, catalogs }), [OWN]);
+    assert.deepEqual(await resolveExtensionNames(workplace, agent, { ...VERSION, catalogs }), {
+      references: [OWN],
+      catalogs,
+    });
     assert.equal(registry.requests.length, asked, 'an own catalog was enough');
     await assert.rejects(
       resolveExtensionNames(workplace, [parseWantedExtension('acme/agnt')], { ...VERSION, catalogs }),
@@ -50,7 +56,10 @@ test('the official catalog comes from where its registry is mirrored', async () 
         /^system extension acme\/agnt: not in \S+own, ghcr\.io\/siderolabs\/extensions:v1\.13\.0$/,
       ),
     );
-    assert.equal(await resolveOverlayName(workplace, 'rpi_generic', VERSION), `ghcr.io/siderolabs/sbc:v1@${DIGEST}`);
+    assert.equal(
+      (await resolveOverlayName(workplace, 'rpi_generic', VERSION)).reference,
+      `ghcr.io/siderolabs/sbc:v1@${DIGEST}`,
+    );
     await assert.rejects(
       resolveOverlayName(workplace, 'rpi_generc', VERSION),
       (error: { hint?: string }) => error.hint === 'did you mean rpi_generic?',
@@ -65,9 +74,8 @@ test('a catalog in a layout', async () => {
   const layout = join(workplace.directory, 'catalog');
   await writeLayout(layout, { v1: await imageOf({ 'image-digests': `${OWN}\n` }), v2: await imageOf({ other: '' }) });
   const wanted = [parseWantedExtension('acme/agent')];
-  assert.deepEqual(await resolveExtensionNames(workplace, wanted, { ...VERSION, catalogs: [`oci:${layout}:v1`] }), [
-    OWN,
-  ]);
+  const options = { ...VERSION, catalogs: [`oci:${layout}:v1`] };
+  assert.deepEqual((await resolveExtensionNames(workplace, wanted, options)).references, [OWN]);
   await assert.rejects(
     resolveExtensionNames(workplace, wanted, { ...VERSION, catalogs: [`oci:${layout}:v2`] }),
     rejected('dependency', /^catalog: oci:\S+:v2: no image-digests in it$/),

@@ -309,3 +309,34 @@ test('an embedded configuration is the last extension', async () => {
   const label = config.xattrs?.get('security.selinux');
   assert.equal(new TextDecoder().decode(label), 'system_u:object_r:system_state_t:s0');
 });
+
+test('what is odd about an extension is said once: by the plan, or by a build whose plan did not look', async () => {
+  await using workplace = await testWorkplace();
+  const request = await prepared(workplace, [extensionTree({ 'usr/localx': 'x' })]);
+  for (const resolve of [true, false]) {
+    const said: string[] = [];
+    const watched = { ...workplace, onWarning: (text: string) => said.push(text) };
+    const plan = await planBuild(watched, request, { resolve });
+    await build(watched, request, plan);
+    const all = [...plan.warnings, ...said].filter((text) => text.includes('/usr/localx: not below /usr/local'));
+    assert.equal(all.length, 1, all.join('\n'));
+  }
+});
+
+test('a plan is named by who packs its extensions, too', async () => {
+  await using workplace = await testWorkplace();
+  const request = await prepared(workplace, [PLAIN]);
+  const { platform } = workplace;
+  const encoders = { ...platform.compression.encoders, zstd: 'another zstd' };
+  const compression: Platform['compression'] = Object.create(platform.compression, { encoders: { value: encoders } });
+  const elsewhere = { ...workplace, platform: { ...platform, compression } };
+  const [here, there] = await Promise.all(
+    [workplace, elsewhere].map((one) => planBuild(one, request, { resolve: true })),
+  );
+  assert.notEqual(planDigest(there!), planDigest(here!));
+  const plain = testRequest(INITRAMFS, { assets: `dir:${join(workplace.directory, 'assets')}` });
+  const digests = await Promise.all(
+    [workplace, elsewhere].map(async (one) => planDigest(await planBuild(one, plain, { resolve: true }))),
+  );
+  assert.equal(digests[1], digests[0]);
+});

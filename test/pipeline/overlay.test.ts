@@ -1,5 +1,6 @@
 /** Overlays through the pipeline: whose programs run, what each output kind gets of them, and recorded runs of upstream's imager. */
 import assert from 'node:assert/strict';
+import { copyFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
 import { gunzipSync } from 'node:zlib';
@@ -15,6 +16,7 @@ import { build } from '../../src/pipeline/build.ts';
 import { buildInstaller } from '../../src/pipeline/installer-artifact.ts';
 import { fetchOverlayProfiles } from '../../src/pipeline/overlay-image.ts';
 import { type Plan, planBuild } from '../../src/pipeline/plan.ts';
+import { planDigest } from '../../src/pipeline/plan-digest.ts';
 import { planPxe } from '../../src/pipeline/pxe.ts';
 import type { Workplace } from '../../src/pipeline/workplace.ts';
 import { completeProfile } from '../../src/profiles/complete.ts';
@@ -193,6 +195,16 @@ describe('whose program runs', () => {
     assert.deepEqual(calls, []);
     await planBuild({ ...unsigned, overlayPrograms: 'allowed' }, request, { resolve: true });
     assert.equal(calls.length, 1);
+    // Who plans and who builds may be two.
+    const layout = join(around.directory, 'assets');
+    await writeLayout(layout, { v1: await assetImage(assetFiles()) });
+    const disk = testRequest({ baseProfileName: 'metal', ...profile }, { assets: `oci:${layout}:v1` });
+    const plan = await planBuild({ ...unsigned, overlayPrograms: 'allowed' }, disk, { resolve: true });
+    await assert.rejects(build(unsigned, disk, plan), { code: 'verification', message: /program does not run/ });
+    assert.deepEqual(
+      calls.map(({ command }) => command),
+      ['get-options', 'get-options'],
+    );
   });
 
   const cmdline = (tarball: string, options: object = {}, name = 'board') =>
@@ -390,6 +402,21 @@ interface Run {
 
 /** As the Raspberry Pi installers answer in the recorded exchanges. */
 const RASPBERRY: Readonly<Record<string, string>> = { rpi_generic: 'ttyAMA0', rpi_5: 'ttyAMA10' };
+
+test('a plan is named by its options with their types and by what its overlay is, not by where it lies', async () => {
+  await using around = await testWorkplace();
+  const { workplace, tarball } = await scene(around);
+  const elsewhere = join(around.directory, 'elsewhere.tar');
+  await copyFile(tarball, elsewhere);
+  const digestFor = async (option: string, tarballPath: string): Promise<string> => {
+    const text = `arch: arm64\nplatform: metal\nversion: v1.13.0\noverlay:\n  name: board\n  image: {tarballPath: ${tarballPath}}\n  options: {a: ${option}}\noutput: {kind: cmdline, outFormat: raw}\n`;
+    const profile = finaliseProfile(resolveProfile(parseProfile(text).profile));
+    return planDigest(await planBuild(workplace, { ...testRequest(), profile }, { resolve: true }));
+  };
+  const digest = await digestFor('1.5', tarball);
+  assert.equal(await digestFor('1.5', elsewhere), digest);
+  assert.notEqual(await digestFor('"1.5"', tarball), digest);
+});
 
 describe('recorded runs of upstream’s imager', () => {
   const profiles = Object.fromEntries(

@@ -12,7 +12,10 @@ import { buildPxe, type PxeFile, planPxe } from '../../src/pipeline/pxe.ts';
 import { parseProfile } from '../../src/profiles/parse.ts';
 import type { GivenProfile } from '../../src/profiles/profile.ts';
 import { finaliseProfile, resolveProfile } from '../../src/profiles/resolve.ts';
+import { fileAt, treeOfLiterals } from '../../src/tree/tree.ts';
+import { extensionImage, extensionTree } from '../support/extension-images.ts';
 import { digestOf, writeLayout } from '../support/image.ts';
+import { takeApart } from '../support/initramfs.ts';
 import { runIpxe } from '../support/ipxe.ts';
 import { assetFiles, assetImage, EPOCH, testRequest, testWorkplace, untouchablePlatform } from '../support/pipeline.ts';
 import { keysIn, writeTestKeys } from '../support/secureboot.ts';
@@ -89,6 +92,27 @@ test('the image is asked for by name once: later files have the digest of the fi
   const files = await buildPxe(workplace, plan);
   const [found, wanted] = [files.find(({ name }) => name === 'kernel-arm64')!.bytes, assetFiles()[kernel] as Bytes];
   assert.ok(await equals(found, wanted));
+});
+
+test('of several extensions each is in every file, and in the list of inputs', async () => {
+  await using workplace = await testWorkplace();
+  const layout = join(workplace.directory, 'layout');
+  await writeLayout(layout, { v1: await assetImage(assetFiles()) });
+  const systemExtensions = [];
+  for (const name of ['one', 'two']) {
+    const ociPath = join(workplace.directory, name);
+    const tree = extensionTree({ [`usr/local/bin/${name}`]: name }, { name });
+    await writeLayout(ociPath, { v1: await extensionImage(tree) });
+    systemExtensions.push({ ociPath });
+  }
+  const plan = await planPxe(workplace, testRequest({ input: { systemExtensions } }, { assets: `oci:${layout}:v1` }));
+  assert.equal(plan.inputs.filter(({ role }) => role === 'system-extension').length, 2);
+  const files = await buildPxe(workplace, plan);
+  const initramfs = files.find(({ name }) => name.startsWith('initramfs'))!.bytes;
+  const base = fileAt(treeOfLiterals(assetFiles()), 'usr/install/arm64/initramfs.xz')!;
+  const { late } = await takeApart(initramfs, base, workplace.platform.compression);
+  const listed = await readText(fileAt(late, 'extensions.yaml')!, 'extensions.yaml', 1 << 20);
+  assert.deepEqual(listed.match(/(?<=name: )\w+/g), ['one', 'two']);
 });
 
 test('with SecureBoot the script boots the UKI', async () => {

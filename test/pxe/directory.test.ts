@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { formatChecksums } from '../../src/pxe/checksums.ts';
 import { pxeKinds } from '../../src/pxe/directory.ts';
+import { formatChecksums } from '../../src/report/checksums.ts';
 
 test('kinds by SecureBoot and version', () => {
   assert.deepEqual(pxeKinds({ secureBoot: false, supportsUki: true }), ['uki', 'initramfs', 'kernel', 'cmdline']);

@@ -47,10 +47,11 @@ export async function extensionImage(tree: Tree, architecture = 'arm64'): Promis
   return testImage([{ data: await read(layoutTar(tree)), mediaType: OCI_LAYER }], { os: 'linux', architecture });
 }
 
-/** A module that exports a symbol, and what the kernel's build says of it. */
+/** A module that exports a symbol, and what the kernel's build says of it; `more` lies beside them in the root file system. */
 export async function baseInitramfs(
   { compression, hash }: Pick<Platform, 'compression' | 'hash'>,
   kernel: string = KERNEL,
+  more: Readonly<Record<string, Literal>> = {},
 ): Promise<Uint8Array> {
   const directory = `usr/lib/modules/${kernel}`;
   const rootfs = treeOfLiterals({
@@ -59,6 +60,7 @@ export async function baseInitramfs(
     [`${directory}/modules.builtin`]: 'kernel/fs/built_in.ko\n',
     [`${directory}/modules.builtin.modinfo`]: new TextEncoder().encode('built_in.license=GPL\0'),
     [`${directory}/modules.dep`]: 'stale',
+    ...more,
   });
   const options = { compressor: { name: 'zstd', level: 3 }, epoch: 1 } as const;
   const image = await squashTree(rootfs, options, { compression, hash });

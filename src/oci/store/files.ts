@@ -18,6 +18,8 @@ export interface StorePaths {
   readonly derived: string;
   /** By the digest of an image what says who signed it. */
   readonly signatures: string;
+  /** Whom keyless signatures are believed from, as it was fetched. */
+  readonly trustedRoots: string;
   readonly temporary: string;
   readonly index: string;
   readonly marker: string;
@@ -31,6 +33,7 @@ export function storePaths(root: string): StorePaths {
     references: `${root}/references`,
     derived: `${root}/derived`,
     signatures: `${root}/signatures`,
+    trustedRoots: `${root}/trusted-roots`,
     temporary: `${root}/tmp`,
     index: `${root}/index.json`,
     marker: `${root}/oci-layout`,
