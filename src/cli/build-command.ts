@@ -6,8 +6,9 @@ import { build } from '../pipeline/build.ts';
 import { archiveDirectory } from '../pipeline/directory-archive.ts';
 import { type Plan, type PlanRequest, planBuild } from '../pipeline/plan.ts';
 import { planDigest } from '../pipeline/plan-digest.ts';
+import type { Workplace } from '../pipeline/workplace.ts';
 import type { FinalProfile } from '../profiles/resolve.ts';
-import { readBuildRequest, workplaceOf } from './build-request.ts';
+import { type BuildRequest, readBuildRequest, workplaceOf } from './build-request.ts';
 import { elideKernelArguments } from './elide.ts';
 import type { FlagValues } from './flags.ts';
 import { wantsImage } from './installer-output.ts';
@@ -25,7 +26,8 @@ export async function runBuild(profileName: string, flags: FlagValues, io: Io): 
   const progress = await startProgress(style, io);
   try {
     const reporting = await reportingOf(flags, io);
-    const { request, warnings } = await readBuildRequest(profileName, flags, io);
+    const wanted = await readBuildRequest(profileName, flags, io);
+    const { request } = wanted;
     checkTerminal(request.profile, output, flags, io);
     const found: string[] = [];
     const onWarning = (text: string): void => {
@@ -38,18 +40,11 @@ export async function runBuild(profileName: string, flags: FlagValues, io: Io): 
       onVerification: progress.verified,
       onWarning,
     };
-    const resolve = wantsResolved(request, flags);
-    const plan = await planBuild(workplace, request, { resolve });
-    await checkLocked(profileName, flags, plan, io);
-    for (const warning of [...warnings, ...plan.warnings]) progress.warn(warning);
-    // Of a resolved plan they are not asked about again.
-    for (const each of plan.verifications) progress.verified(each, []);
-    progress.note(buildSummary(plan));
-    progress.note(`kernel command line: ${elideKernelArguments(plan.cmdline)}`);
+    const surroundings = { profileName, flags, io, progress, reporting };
+    const plan = await planned(workplace, wanted, surroundings);
     if (output !== '-') reporting?.reserve(output, [plan.outputs[0]!.path]);
     await reporting?.gather(workplace, request, plan);
     const artifact = await build(workplace, request, plan);
-    const surroundings = { flags, io, progress, reporting };
     if (output === '-') {
       await writeToStandardOutput(artifact, surroundings);
       await writeAllReports(surroundings);
@@ -62,8 +57,24 @@ export async function runBuild(profileName: string, flags: FlagValues, io: Io): 
   }
 }
 
+/** Decides everything, checks it against the lock file and says it. Throws what `planBuild` and `checkLocked` throw. */
+export async function planned(
+  workplace: Workplace,
+  { request, warnings }: BuildRequest,
+  { profileName, flags, io, progress }: Surroundings,
+): Promise<Plan> {
+  const plan = await planBuild(workplace, request, { resolve: wantsResolved(request, flags) });
+  await checkLocked(profileName, flags, plan, io);
+  for (const warning of [...warnings, ...plan.warnings]) progress.warn(warning);
+  // Of a resolved plan they are not asked about again.
+  for (const each of plan.verifications) progress.verified(each, []);
+  progress.note(buildSummary(plan));
+  progress.note(`kernel command line: ${elideKernelArguments(plan.cmdline)}`);
+  return plan;
+}
+
 /** Digests are for what is said: without that the names are asked for once, when the images are fetched. What an overlay answers is part of the command line. */
-export function wantsResolved({ profile }: PlanRequest, { switches, lists }: FlagValues): boolean {
+function wantsResolved({ profile }: PlanRequest, { switches, lists }: FlagValues): boolean {
   return switches.has('json') || switches.has('locked') || lists.has('report') || profile.overlay !== null;
 }
 
@@ -75,7 +86,10 @@ export async function reportingOf(flags: FlagValues, io: Io): Promise<Reporting 
   return undefined;
 }
 
-export async function writeAllReports({ reporting, progress }: Surroundings): Promise<void> {
+export async function writeAllReports({
+  reporting,
+  progress,
+}: Pick<Surroundings, 'reporting' | 'progress'>): Promise<void> {
   for (const path of (await reporting?.write()) ?? []) progress.note(`report: ${path}`);
 }
 
@@ -100,11 +114,12 @@ export function checkTerminal(profile: FinalProfile, output: string, { switches 
 }
 
 /** Never what is in the profile: META and machine configurations hold keys. */
-export function buildSummary({ profile: { version, arch, platform }, outputs: [output] }: Plan): string {
+function buildSummary({ profile: { version, arch, platform }, outputs: [output] }: Plan): string {
   return `building ${output!.path}: ${output!.kind} of Talos ${version} for ${arch}, platform ${platform}`;
 }
 
 export interface Surroundings {
+  readonly profileName: string;
   readonly flags: FlagValues;
   readonly io: Io;
   readonly progress: Progress;

@@ -4,36 +4,29 @@ import { formatPushTarget, type PushTarget } from '../oci/registry/push-target.t
 import { archiveDirectory } from '../pipeline/directory-archive.ts';
 import { buildInstaller, type InstallerArtifact, writeInstallerLayout } from '../pipeline/installer-artifact.ts';
 import { pushInstaller } from '../pipeline/installer-push.ts';
-import { type Plan, planBuild } from '../pipeline/plan.ts';
+import type { Plan } from '../pipeline/plan.ts';
 import type { Workplace } from '../pipeline/workplace.ts';
 import { flagsByArchitecture } from './architectures.ts';
 import {
-  type Surroundings as BuildSurroundings,
-  buildSummary,
   checkStandardOutput,
   checkTerminal,
+  planned,
   reportingOf,
-  wantsResolved,
+  type Surroundings,
   writeAllReports,
   writeFile,
   writeToStandardOutput,
 } from './build-command.ts';
 import { type BuildRequest, readBuildRequest, workplaceOf } from './build-request.ts';
-import { elideKernelArguments } from './elide.ts';
 import type { FlagValues } from './flags.ts';
 import { checkInstallerOutput, type InstallerOutput, installerOutput } from './installer-output.ts';
 import type { Io } from './io.ts';
-import { checkLocked } from './locked.ts';
 import { TEMPORARY_SUFFIX } from './output-file.ts';
 import { chooseStyle, startProgress } from './progress.ts';
 
 interface Built {
   readonly artifact: InstallerArtifact;
   readonly plan: Plan;
-}
-
-interface Surroundings extends BuildSurroundings {
-  readonly profileName: string;
 }
 
 export async function runInstaller(profileName: string, flags: FlagValues, io: Io): Promise<number> {
@@ -62,21 +55,14 @@ export async function runInstaller(profileName: string, flags: FlagValues, io: I
   }
 }
 
-async function buildOne({ request, warnings }: BuildRequest, surroundings: Surroundings): Promise<Built> {
-  const { profileName, flags, io, progress, reporting } = surroundings;
+async function buildOne(wanted: BuildRequest, surroundings: Surroundings): Promise<Built> {
+  const { flags, reporting } = surroundings;
   const workplace = await workplaceWith(surroundings);
-  const resolve = wantsResolved(request, flags);
-  const plan = await planBuild(workplace, request, { resolve });
-  await checkLocked(profileName, flags, plan, io);
-  for (const warning of [...warnings, ...plan.warnings]) progress.warn(warning);
-  // Of a resolved plan they are not asked about again.
-  for (const each of plan.verifications) progress.verified(each, []);
-  progress.note(buildSummary(plan));
-  progress.note(`kernel command line: ${elideKernelArguments(plan.cmdline)}`);
+  const plan = await planned(workplace, wanted, surroundings);
   const { local } = installerOutput(flags);
   if (local.kind === 'archives') reporting?.reserve(local.directory, [plan.outputs[0]!.path]);
-  await reporting?.gather(workplace, request, plan);
-  return { artifact: await buildInstaller(workplace, request, plan), plan };
+  await reporting?.gather(workplace, wanted.request, plan);
+  return { artifact: await buildInstaller(workplace, wanted.request, plan), plan };
 }
 
 /** Local results first: they are there when the registry is not. */

@@ -54,7 +54,7 @@ export async function runPxe(invocation: PxeInvocation, io: Io): Promise<number>
     const files = await buildPxe(workplace, plan);
     if (directory !== undefined) await writeFiles(files, directory, { flags, io, progress });
     for (const file of files) reporting?.add(reportedFile(file, directory));
-    await writeAllReports({ flags, io, progress, reporting });
+    await writeAllReports({ progress, reporting });
     if (flags.switches.has('json')) io.stdout.write(`${JSON.stringify(resultJson(files, plan, directory), null, 2)}\n`);
     if (address === undefined) return 0;
     // What the command says from here on belongs to nobody's progress.

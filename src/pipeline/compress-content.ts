@@ -84,26 +84,36 @@ function gzipPacker({ platform }: Workplace, level: number): Packer {
 
 /** One gzip member of pieces that `packer` makes raw deflate of. Throws as `compressContent`. */
 export async function gzipContent(workplace: Workplace, bytes: Bytes, packer: Packer, name?: string): Promise<Bytes> {
-  const parts = await packSpans<MemberPart>(
-    workplace,
-    cutSegments(bytes),
-    packer,
-    (content, { length, crc, packed }) =>
-      packed === undefined ? { kind: 'stored', content, crc } : { kind: 'deflated', length, crc, stretch: packed },
-  );
+  const parts = await packWhole<MemberPart>(workplace, bytes, packer, (stretch, { length, crc }) => {
+    return { kind: 'deflated', length, crc, stretch };
+  });
   return layoutGzip(parts, name === undefined ? {} : { name });
 }
 
 async function toXz(workplace: Workplace, { bytes }: PlainContent, level: number): Promise<Bytes> {
-  const packer = lzma2Packer(level);
-  const parts = await packSpans<StreamPart>(
-    workplace,
-    cutSegments(bytes),
-    packer,
-    (content, { length, crc, packed }) =>
-      packed === undefined ? { kind: 'stored', content, crc } : { kind: 'compressed', length, crc, chunks: packed },
-  );
+  const parts = await packWhole<StreamPart>(workplace, bytes, lzma2Packer(level), (chunks, { length, crc }) => {
+    return { kind: 'compressed', length, crc, chunks };
+  });
   return layoutXz(parts);
+}
+
+interface StoredPart {
+  readonly kind: 'stored';
+  readonly content: Bytes;
+  readonly crc: number;
+}
+
+/** The parts of all of `bytes`: what does not shrink is stored. */
+function packWhole<Part extends { readonly kind: string }>(
+  workplace: Workplace,
+  bytes: Bytes,
+  packer: Packer,
+  packedPart: (packed: Bytes, piece: Piece) => Part,
+): Promise<(Part | StoredPart)[]> {
+  return packSpans<Part | StoredPart>(workplace, cutSegments(bytes), packer, (content, piece) => {
+    const { crc, packed } = piece;
+    return packed === undefined ? { kind: 'stored', content, crc } : packedPart(packed, piece);
+  });
 }
 
 /** As many as libuv's pool has threads; each piece may hold a few MiB. */

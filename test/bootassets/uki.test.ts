@@ -18,7 +18,7 @@ import { decodePe, sectionContent } from '../../src/formats/pe/image.ts';
 import type { Architecture } from '../../src/profiles/profile.ts';
 import { traitsOf } from '../../src/profiles/traits.ts';
 import { syntheticInput } from '../support/uki-inputs.ts';
-import { FUZZ_RUNS, vectorLines } from '../support/vectors.ts';
+import { FUZZ_RUNS, type UpstreamRun, vectorLines } from '../support/vectors.ts';
 
 interface VectorSection {
   readonly name: string;
@@ -31,13 +31,7 @@ interface VectorSection {
   readonly text?: string;
 }
 
-interface Case {
-  readonly id: string;
-  readonly imager: string;
-  readonly profile: string;
-  readonly sourceDateEpoch: string;
-  readonly rc: number;
-  readonly errorLine?: string;
+interface Case extends UpstreamRun {
   readonly cmdline: string;
   readonly uki?: {
     readonly timeDateStamp: number;

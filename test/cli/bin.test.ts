@@ -7,7 +7,7 @@ import { dirname } from 'node:path';
 import { after, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { scratch } from '../support/command-line.ts';
-import { IMAGER } from '../support/imager-process.ts';
+import { IMAGER, processEnvironment } from '../support/imager-process.ts';
 
 const space = await scratch();
 after(() => space[Symbol.asyncDispose]());
@@ -25,7 +25,7 @@ function run(
   during: (pid: number, stdout: string) => void = () => undefined,
 ): Promise<Ended> {
   const child = spawn(command, args, {
-    env: { PATH: process.env.PATH, HOME: space.directory },
+    env: { ...processEnvironment(), HOME: space.directory },
     stdio: ['ignore', 'pipe', 'pipe'],
     timeout: 30_000,
   });

@@ -1,28 +1,24 @@
 import assert from 'node:assert/strict';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { after, before, test } from 'node:test';
-import { type Finished, runImager } from '../support/imager-process.ts';
+import { writeFile } from 'node:fs/promises';
+import { after, test } from 'node:test';
+import { imager, type Outcome, scratch } from '../support/command-line.ts';
+import { runImager } from '../support/imager-process.ts';
 
-let directory = '';
-before(async () => {
-  directory = await mkdtemp(join(tmpdir(), 'bootwright-config-'));
-});
-after(() => rm(directory, { recursive: true }));
+const space = await scratch();
+after(() => space[Symbol.asyncDispose]());
 
-async function validate(text: string, ...flags: string[]): Promise<Finished> {
-  const path = join(directory, 'config.yaml');
+async function validate(text: string, ...flags: string[]): Promise<Outcome> {
+  const path = space.path('config.yaml');
   await writeFile(path, text);
-  return runImager(['config', 'validate', path, ...flags]);
+  return imager(['config', 'validate', path, ...flags]);
 }
 
 const LINK = 'apiVersion: v1alpha1\nkind: LinkConfig\nname: eth0\n';
 
 test('all problems at once, each with its place and what was probably meant', async () => {
-  const { code, stdout, stderr } = await validate(`${LINK}adresses: []\nmtu: lots\n---\nkind: Wrong\n`);
+  const { code, text, stderr } = await validate(`${LINK}adresses: []\nmtu: lots\n---\nkind: Wrong\n`);
   assert.equal(code, 2);
-  assert.equal(stdout.toString(), '');
+  assert.equal(text, '');
   assert.match(stderr, /^error: .*config\.yaml:4:1: adresses: unknown key, Talos would refuse the document$/m);
   assert.match(stderr, /^ {4}4 \| adresses: \[\]\n {6}\| \^{8}\n {6}hint: did you mean addresses\?$/m);
   assert.match(stderr, /config\.yaml:5:6: mtu: "lots": want a whole number/);
@@ -34,10 +30,10 @@ test('a partial configuration is valid, and one says so', async () => {
   const warned = await validate(LINK);
   assert.equal(warned.code, 0);
   assert.match(warned.stderr, /^warning: .*no root document/);
-  const { code, stdout, stderr } = await validate(LINK, '--partial');
+  const { code, text, stderr } = await validate(LINK, '--partial');
   assert.equal(code, 0);
   assert.equal(stderr, '');
-  assert.match(stdout.toString(), /config\.yaml: partial configuration, valid for metal\n$/);
+  assert.match(text, /config\.yaml: partial configuration, valid for metal\n$/);
 });
 
 test('mode and version are asked for', async () => {
@@ -49,7 +45,7 @@ test('mode and version are asked for', async () => {
 });
 
 test('JSON for programs, from standard input', async () => {
-  const path = join(directory, 'stdin.yaml');
+  const path = space.path('stdin.yaml');
   await writeFile(path, `${LINK}mtu: -1\n`);
   const { code, stdout } = await runImager(['config', 'validate', '-', '--json'], { before: `exec < '${path}'` });
   assert.equal(code, 2);
@@ -72,9 +68,9 @@ test('no secret comes out', async () => {
 });
 
 test('a schema for editors', async () => {
-  const { code, stdout } = await runImager(['config', 'schema', '--talos-version', '1.12']);
+  const { code, text } = await imager(['config', 'schema', '--talos-version', '1.12']);
   assert.equal(code, 0);
-  const schema = JSON.parse(stdout.toString()) as { definitions: Record<string, { properties: object }> };
+  const schema = JSON.parse(text) as { definitions: Record<string, { properties: object }> };
   assert.ok('mtu' in schema.definitions.LinkConfig!.properties);
   assert.equal(schema.definitions.KubePrismConfig, undefined);
 });

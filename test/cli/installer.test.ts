@@ -10,7 +10,7 @@ import { imager, type Outcome } from '../support/command-line.ts';
 import { digestOf } from '../support/image.ts';
 import { writeVectorLayout } from '../support/installer-vectors.ts';
 import { assetFiles, writeFiles } from '../support/pipeline.ts';
-import { startPushRegistry } from '../support/push-registry.ts';
+import { type PushRegistry, startPushRegistry } from '../support/push-registry.ts';
 
 let directory = '';
 before(async () => {
@@ -107,19 +107,21 @@ test('a push of both, and nothing beside it', async () => {
   assert.ok(again.pushed?.blobs.every(({ outcome }) => outcome === 'present'));
 });
 
+/** Pushes an image and writes it into the directory `name` as well. */
+async function pushedBeside(
+  registry: PushRegistry,
+  name: string,
+): Promise<Outcome & { readonly files: readonly string[] }> {
+  const output = join(directory, name);
+  const to = ['--push', `${registry.host}/me/installer:v1`, '-o', output];
+  return { ...(await installer('--arch', 'arm64', ...to)), files: await readdir(output) };
+}
+
 test('a push beside a file', async () => {
   await using registry = await startPushRegistry();
-  const output = join(directory, 'beside');
-  const { code, stderr } = await installer(
-    '--arch',
-    'arm64',
-    '--push',
-    `${registry.host}/me/installer:v1`,
-    '-o',
-    output,
-  );
+  const { code, stderr, files } = await pushedBeside(registry, 'beside');
   assert.equal(code, 0, stderr);
-  assert.deepEqual(await readdir(output), ['installer-arm64.tar']);
+  assert.deepEqual(files, ['installer-arm64.tar']);
   assert.match(stderr, /^pushed: 127\.0\.0\.1:\d+\/me\/installer:v1@sha256:[0-9a-f]{64}$/m);
 });
 
@@ -128,19 +130,11 @@ test('what a registry refuses ends with the exit code of registries, the file st
     { on: /POST/, kind: 'status' as const, status: 403, body: '{"errors":[{"code":"DENIED","message":"no"}]}' },
   ];
   await using registry = await startPushRegistry({ faults });
-  const output = join(directory, 'refused');
-  const { code, stderr } = await installer(
-    '--arch',
-    'arm64',
-    '--push',
-    `${registry.host}/me/installer:v1`,
-    '-o',
-    output,
-  );
+  const { code, stderr, files } = await pushedBeside(registry, 'refused');
   assert.equal(code, 5);
   assert.match(stderr, /127\.0\.0\.1:\d+: blob sha256:\S+: forbidden \(403: DENIED: no\)/);
   assert.match(stderr, /may not push to this repository/);
-  assert.deepEqual(await readdir(output), ['installer-arm64.tar']);
+  assert.deepEqual(files, ['installer-arm64.tar']);
 });
 
 test('an OCI layout through a pipe', async () => {

@@ -1,22 +1,25 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { test } from 'node:test';
+import { after, test } from 'node:test';
 import { ofText } from '../../src/bytes/bytes.ts';
 import { writeOutput } from '../../src/cli/output-file.ts';
 import { nodePlatform } from '../../src/platform/node.ts';
+import { scratch } from '../support/command-line.ts';
 
 const NAME = 'metal-amd64.raw';
 
-test('what killed processes left of the same name goes, all else stays', async (t) => {
-  const directory = await mkdtemp(join(tmpdir(), 'bootwright-output-'));
-  const platform = nodePlatform({});
-  t.after(async () => {
-    await platform.close();
-    await rm(directory, { recursive: true });
-  });
+const space = await scratch();
+const platform = nodePlatform({});
+after(async () => {
+  await platform.close();
+  await space[Symbol.asyncDispose]();
+});
+
+test('what killed processes left of the same name goes, all else stays', async () => {
+  const directory = space.path('left');
+  await mkdir(directory);
   const dead = spawnSync(process.execPath, ['-e', '0']).pid;
   const kept = [
     `${NAME}.${process.ppid}.partial`,
@@ -34,13 +37,7 @@ test('what killed processes left of the same name goes, all else stays', async (
   assert.deepEqual((await readdir(directory)).sort(), [NAME, ...kept].sort());
 });
 
-test('a directory that is not there yet', async (t) => {
-  const directory = await mkdtemp(join(tmpdir(), 'bootwright-output-'));
-  const platform = nodePlatform({});
-  t.after(async () => {
-    await platform.close();
-    await rm(directory, { recursive: true });
-  });
+test('a directory that is not there yet', async () => {
   const artifact = { name: NAME, mediaType: 'application/octet-stream', bytes: ofText('whole') };
-  assert.equal(await readFile(await writeOutput(platform, artifact, join(directory, 'a/b')), 'utf8'), 'whole');
+  assert.equal(await readFile(await writeOutput(platform, artifact, space.path('a/b')), 'utf8'), 'whole');
 });

@@ -4,7 +4,8 @@ import { mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { type Finished, runImager, sha256OfFile, startImager } from '../support/imager-process.ts';
+import { imager } from '../support/command-line.ts';
+import { runImager, sha256OfFile, startImager } from '../support/imager-process.ts';
 import { assetFiles, writeFiles } from '../support/pipeline.ts';
 
 let directory = '';
@@ -18,13 +19,12 @@ function common(): string[] {
   return ['--imager-image', `dir:${directory}/assets`, '--store', join(directory, 'store'), '--arch', 'arm64'];
 }
 
-function pxe(...args: string[]): Promise<Finished> {
-  return runImager(['pxe', ...args, ...common()]);
-}
-
 test('a directory with checksums that are right', async () => {
   const output = join(directory, 'pxe');
-  const { code, stdout, stderr } = await pxe(output, 'nocloud', '--base-url', 'http://h/d', '--json', '--quiet');
+  const { code, stdout, stderr } = await runImager([
+    ...['pxe', output, 'nocloud', '--base-url', 'http://h/d', '--json', '--quiet'],
+    ...common(),
+  ]);
   assert.equal(code, 0, stderr);
   const { files } = JSON.parse(stdout.toString()) as { files: { name: string; size: number; sha256: string }[] };
   assert.deepEqual((await readdir(output)).sort(), files.map(({ name }) => name).sort());
@@ -65,7 +65,7 @@ describe('refused before anything is written', () => {
   ];
   for (const [name, args, wanted, message] of cases) {
     test(name, async () => {
-      const { code, stderr } = await pxe(...args());
+      const { code, stderr } = await imager(['pxe', ...args(), ...common()]);
       assert.equal(code, wanted);
       assert.match(stderr, message);
       await assert.rejects(stat(output()));

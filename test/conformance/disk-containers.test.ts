@@ -1,6 +1,5 @@
 /** qemu-img judges our disk images, and our readers judge its. */
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -22,7 +21,7 @@ import { layoutVmdk } from '../../src/formats/vmdk/layout.ts';
 import { nodePlatform } from '../../src/platform/node.ts';
 import { memorySource, stream } from '../support/bytes.ts';
 import { sampleDisk } from '../support/disks.ts';
-import { skipWithout } from '../support/tools.ts';
+import { run, skipWithout } from '../support/tools.ts';
 import { deflate, inflate } from '../support/zlib.ts';
 
 const skip = skipWithout('qemu-img');
@@ -32,11 +31,6 @@ after(async () => {
   rmSync(directory, { recursive: true });
   await platform.close();
 });
-
-function run(program: string, ...args: readonly string[]): string {
-  const env = { PATH: process.env.PATH ?? '', LC_ALL: 'C' };
-  return execFileSync(program, args, { encoding: 'utf8', env, stdio: ['ignore', 'pipe', 'pipe'] });
-}
 
 async function written(name: string, bytes: Bytes): Promise<string> {
   const path = join(directory, name);

@@ -1,58 +1,34 @@
 /** sgdisk, partx, dosfstools, mtools, xfsprogs and GRUB judge whole disk images, with the GRUB that is installed here. */
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { after, describe, test } from 'node:test';
+import { describe, test } from 'node:test';
 import { composeDiskCore } from '../../src/boot/grub-image.ts';
 import { readGrubFile } from '../../src/boot/grub-modules.ts';
-import { buildUki } from '../../src/boot/uki.ts';
-import { type Bytes, ofSource, slice } from '../../src/bytes/bytes.ts';
+import { type Bytes, slice } from '../../src/bytes/bytes.ts';
 import { digest, read } from '../../src/bytes/read.ts';
-import { writeToFile } from '../../src/bytes/write.ts';
 import type { DiskBootloader } from '../../src/disk/bootloader.ts';
 import { buildDisk } from '../../src/disk/build.ts';
 import type { DiskImageOptions, DiskParts, InstalledKernel, SystemdBoot } from '../../src/disk/parts.ts';
 import { decodeGpt, partitionRange } from '../../src/formats/gpt/decode.ts';
-import { nodePlatform } from '../../src/platform/node.ts';
 import { traitsOf } from '../../src/profiles/traits.ts';
-import { memorySource, stream } from '../support/bytes.ts';
+import { CMDLINE, EPOCH, initramfs, kernel, loader, testUki } from '../support/boot-parts.ts';
+import { stream } from '../support/bytes.ts';
 import { skipWithoutDebianPrograms } from '../support/debian-programs.ts';
 import { grubDirectories, grubTree, skipWithoutGrub } from '../support/grub.ts';
-import { skipWithout } from '../support/tools.ts';
-import { syntheticInput } from '../support/uki-inputs.ts';
+import { imageFiles } from '../support/image-files.ts';
+import { run, skipWithout } from '../support/tools.ts';
 import { complaintsOf, xfsPrograms } from '../support/xfs-programs.ts';
 
 const skip = skipWithout('sgdisk', 'partx', 'fsck.fat', 'mcopy', 'mdir');
 const skipGrub = skip || skipWithoutGrub('i386-pc') || skipWithoutGrub('x86_64-efi') || skipWithoutDebianPrograms();
 const programs = skipGrub === false ? await xfsPrograms() : undefined!;
-const platform = nodePlatform();
-const directory = mkdtempSync(join(tmpdir(), 'bootwright-disk-'));
-after(async () => {
-  rmSync(directory, { recursive: true });
-  await platform.close();
-});
+const { platform, directory, written } = imageFiles();
 
-const EPOCH = 1559424892;
-const CMDLINE = 'console=ttyS0 a={b}';
-const kernel = ofSource(memorySource(stream('kernel', 1_500_001)));
-const initramfs = ofSource(memorySource(stream('initramfs', 3_000_003)));
-const loader = ofSource(memorySource(stream('loader', 150_001)));
 const INSTALLED: InstalledKernel = { kernel, initramfs, cmdline: CMDLINE };
 
 function systemd(version: string): SystemdBoot {
-  const parts = {
-    stub: syntheticInput('stub-a.efi'),
-    architecture: 'amd64',
-    osRelease: 'ID=talos\n',
-    cmdline: CMDLINE,
-    kernelVersion: '6.18.44',
-    kernel,
-    initramfs,
-    traits: traitsOf(version),
-  } as const;
-  return { loader, uki: buildUki(parts, { timestamp: EPOCH, sharingAlignment: 65536 }).bytes };
+  return { loader, uki: testUki(traitsOf(version)).bytes };
 }
 
 async function partsOf(bootloader: DiskBootloader, version: string): Promise<DiskParts> {
@@ -123,19 +99,11 @@ async function diskOf({ bootloader, version, sectorSize, size }: DiskCase): Prom
   return buildDisk(await partsOf(bootloader, version), options);
 }
 
-function run(program: string, ...args: readonly string[]): string {
-  const path = `${process.env.PATH ?? ''}:/usr/sbin:/sbin`;
-  const env = { PATH: path, TZ: 'UTC', LC_ALL: 'C.UTF-8' };
-  return execFileSync(program, args, { encoding: 'utf8', env, stdio: ['ignore', 'pipe', 'pipe'] });
-}
-
 async function writtenPartition(disk: Bytes, name: string, sectorSize: number): Promise<string> {
   const gpt = await decodeGpt(disk, sectorSize);
   const partition = [...gpt.partitions.values()].find((one) => one.name === name)!;
   const { offset, size } = partitionRange(gpt, partition);
-  const path = join(directory, name);
-  await writeToFile(platform.files, path, slice(disk, offset, offset + size));
-  return path;
+  return written(slice(disk, offset, offset + size));
 }
 
 describe('disk images', () => {
@@ -145,8 +113,7 @@ describe('disk images', () => {
       skip: bootloader === 'sd-boot' ? skip : skipGrub,
     }, async () => {
       const disk = await diskOf(one);
-      const image = join(directory, 'disk.raw');
-      await writeToFile(platform.files, image, disk);
+      const image = await written(disk);
       try {
         assert.ok(statSync(image).blocks * 512 < 64 * MIB, 'zeros are holes');
         const columns = 'NR,START,SECTORS,NAME,TYPE,FLAGS';

@@ -14,51 +14,27 @@ import {
   utimesSync,
   writeFileSync,
 } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { after, test } from 'node:test';
-import { type Bytes, ofMemory, ofSource, patch, zeros } from '../../src/bytes/bytes.ts';
+import { test } from 'node:test';
+import { type Bytes, ofMemory, patch, zeros } from '../../src/bytes/bytes.ts';
 import { equals, read } from '../../src/bytes/read.ts';
 import { GIB, MIB } from '../../src/bytes/units.ts';
-import { writeToFile } from '../../src/bytes/write.ts';
 import { decodeExt4 } from '../../src/formats/ext4/decode.ts';
 import { FLEXIBLE_GROUPS, geometryOf } from '../../src/formats/ext4/geometry.ts';
 import { type Ext4Options, layoutExt4, minimumExt4Size } from '../../src/formats/ext4/layout.ts';
 import { guidOfLabel } from '../../src/formats/gpt/guid.ts';
-import { nodePlatform } from '../../src/platform/node.ts';
 import { type Entry, type Tree, treeOf, treeOfLiterals } from '../../src/tree/tree.ts';
 import { stream } from '../support/bytes.ts';
 import { skipWithoutDebianPrograms } from '../support/debian-programs.ts';
 import { ext4Complaints, ext4Programs } from '../support/ext4-programs.ts';
 import { ext4OddTree, withLostAndFound } from '../support/ext4-trees.ts';
+import { imageFiles } from '../support/image-files.ts';
 import { assertSameTree } from '../support/tree.ts';
 import { bootTree, EPOCH, largeTree, mixedTree, randomTree, wideTree } from '../support/xfs-trees.ts';
 
 const skip = skipWithoutDebianPrograms();
 const programs = skip === false ? await ext4Programs(EPOCH) : undefined!;
-const platform = nodePlatform();
-const directory = mkdtempSync(join(tmpdir(), 'bootwright-ext4-'));
-after(async () => {
-  rmSync(directory, { recursive: true });
-  await platform.close();
-});
-
-/** A fixed name would let tests that run at once meet. */
-let images = 0;
-function imagePath(): string {
-  images++;
-  return join(directory, `${images}.img`);
-}
-
-async function written(bytes: Bytes): Promise<string> {
-  const path = imagePath();
-  await writeToFile(platform.files, path, bytes);
-  return path;
-}
-
-async function opened(image: string): Promise<Bytes> {
-  return ofSource(await platform.files.source(image));
-}
+const { directory, newPath, written, opened } = imageFiles();
 
 const CACHE = guidOfLabel('IMAGECACHE');
 const COMMON: Omit<Ext4Options, 'size'> = { label: 'IMAGECACHE', uuid: CACHE, hashSeed: CACHE, epoch: EPOCH };
@@ -142,7 +118,7 @@ test('e2fsck does find what is wrong', { skip }, async () => {
 });
 
 function makeTheirs(size: number, blockSize: number, ...more: readonly string[]): string {
-  const image = imagePath();
+  const image = newPath();
   writeFileSync(image, '');
   truncateSync(image, size);
   const fixed = ['-q', '-F', '-t', 'ext4', '-L', 'IMAGECACHE', '-U', CACHE, '-E', `hash_seed=${CACHE}`];

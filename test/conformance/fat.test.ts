@@ -1,47 +1,20 @@
 /** dosfstools and mtools judge our FAT volumes, and our reader theirs. */
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, truncateSync, utimesSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { after, test } from 'node:test';
-import { type Bytes, ofSource, zeros } from '../../src/bytes/bytes.ts';
+import { test } from 'node:test';
+import { zeros } from '../../src/bytes/bytes.ts';
 import { equals, read } from '../../src/bytes/read.ts';
 import { MIB } from '../../src/bytes/units.ts';
-import { writeToFile } from '../../src/bytes/write.ts';
 import { decodeFat } from '../../src/formats/fat/decode.ts';
 import { type Fat32Options, layoutFat12Floppy, layoutFat32 } from '../../src/formats/fat/layout.ts';
-import { nodePlatform } from '../../src/platform/node.ts';
 import { type Tree, treeOf, treeOfLiterals } from '../../src/tree/tree.ts';
 import { stream } from '../support/bytes.ts';
-import { skipWithout } from '../support/tools.ts';
+import { imageFiles } from '../support/image-files.ts';
+import { run, skipWithout } from '../support/tools.ts';
 
 const skip = skipWithout('mkfs.fat', 'fsck.fat', 'mcopy', 'mdir', 'mattrib');
-const platform = nodePlatform();
-const directory = mkdtempSync(join(tmpdir(), 'bootwright-fat-'));
-after(async () => {
-  rmSync(directory, { recursive: true });
-  await platform.close();
-});
-
-/** A fixed name would let tests that run at once meet. */
-let images = 0;
-function imagePath(): string {
-  images++;
-  return join(directory, `${images}.img`);
-}
-
-function run(program: string, ...args: readonly string[]): string {
-  const path = `${process.env.PATH ?? ''}:/usr/sbin:/sbin`;
-  const env = { PATH: path, TZ: 'UTC', LC_ALL: 'C.UTF-8' };
-  return execFileSync(program, args, { encoding: 'utf8', env, stdio: ['ignore', 'pipe', 'pipe'] });
-}
-
-async function written(bytes: Bytes): Promise<string> {
-  const path = imagePath();
-  await writeToFile(platform.files, path, bytes);
-  return path;
-}
+const { platform, directory, newPath, written, opened } = imageFiles();
 
 const EPOCH = 1559424892;
 
@@ -106,7 +79,7 @@ for (const [size, options] of volumes) {
   });
 
   test(`${name}: an empty volume is that of mkfs.fat, boot code apart`, { skip }, async () => {
-    const theirs = imagePath();
+    const theirs = newPath();
     writeFileSync(theirs, '');
     truncateSync(theirs, size);
     const { sectorSize = 512, sectorsPerCluster } = options;
@@ -140,7 +113,7 @@ test('the floppy of a GRUB ISO: as mformat makes it, and readable', { skip }, as
   const copied = mkdtempSync(join(directory, 'copy-'));
   run('mcopy', '-i', image, '-s', '-n', '::/*', copied);
   assert.deepEqual(readFileSync(join(copied, 'efi/boot/bootaa64.efi')), Buffer.from(stream('a', 1_294_912)));
-  const theirs = imagePath();
+  const theirs = newPath();
   run('mformat', '-i', theirs, '-C', '-f', '2880', '-L', '9', '-N', '5cf2ec7c', '::');
   const reference = readFileSync(theirs);
   const ours = Buffer.from(await read(layoutFat12Floppy(treeOfLiterals({}), { serial: 0x5cf2ec7c }).bytes));
@@ -159,7 +132,7 @@ for (const [type, size] of [
 ] as const) {
   test(`our reader reads what mtools wrote into a FAT${type}`, { skip }, async () => {
     const tree = sample();
-    const image = imagePath();
+    const image = newPath();
     writeFileSync(image, '');
     truncateSync(image, size * MIB);
     run('mkfs.fat', '-F', type, '-n', 'EFI', image);
@@ -172,7 +145,7 @@ for (const [type, size] of [
       utimesSync(join(source, entry.path), EPOCH, EPOCH);
     }
     for (const top of ['EFI', 'loader', 'many']) run('mcopy', '-i', image, '-s', '-m', join(source, top), '::');
-    const { tree: back, label, bootSector } = await decodeFat(ofSource(await platform.files.source(image)));
+    const { tree: back, label, bootSector } = await decodeFat(await opened(image));
     assert.equal(bootSector.type, Number(type));
     assert.equal(label, 'EFI');
     for (const entry of small.entries) {

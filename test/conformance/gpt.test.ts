@@ -1,6 +1,5 @@
 /** sgdisk and sfdisk judge our partition tables. */
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -15,7 +14,7 @@ import { layoutGpt } from '../../src/formats/gpt/layout.ts';
 import { ATTRIBUTE, type Partition } from '../../src/formats/gpt/partition.ts';
 import { encodeMbr, encodeProtectiveMbr } from '../../src/formats/mbr/mbr.ts';
 import { nodePlatform } from '../../src/platform/node.ts';
-import { skipWithout } from '../support/tools.ts';
+import { run, skipWithout } from '../support/tools.ts';
 
 const skip = skipWithout('sgdisk', 'sfdisk');
 const platform = nodePlatform();
@@ -24,11 +23,6 @@ after(async () => {
   rmSync(directory, { recursive: true });
   await platform.close();
 });
-
-function run(program: string, ...args: readonly string[]): string {
-  const env = { PATH: `${process.env.PATH ?? ''}:/usr/sbin:/sbin`, LC_ALL: 'C' };
-  return execFileSync(program, args, { encoding: 'utf8', env, stdio: ['ignore', 'pipe', 'pipe'] });
-}
 
 interface Sfdisk {
   readonly partitiontable: {

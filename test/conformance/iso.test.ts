@@ -2,65 +2,40 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { after, test } from 'node:test';
+import { test } from 'node:test';
 import { composeElToritoImage, composeIsoEfiCore, isoIdentifier } from '../../src/boot/grub-image.ts';
-import { buildUki } from '../../src/boot/uki.ts';
 import { type Bytes, ofSource, slice } from '../../src/bytes/bytes.ts';
 import { digest, read } from '../../src/bytes/read.ts';
-import { writeToFile } from '../../src/bytes/write.ts';
 import { decodeIso9660 } from '../../src/formats/iso9660/decode.ts';
 import { buildIso, type IsoParts } from '../../src/iso/build.ts';
-import { nodePlatform } from '../../src/platform/node.ts';
 import { traitsOf } from '../../src/profiles/traits.ts';
 import { treeOfLiterals } from '../../src/tree/tree.ts';
+import { CMDLINE, EPOCH, initramfs, kernel, loader, testUki } from '../support/boot-parts.ts';
 import { memorySource, stream } from '../support/bytes.ts';
 import { grubDirectories, grubTree, skipWithoutGrub } from '../support/grub.ts';
-import { skipWithout } from '../support/tools.ts';
-import { syntheticInput } from '../support/uki-inputs.ts';
+import { imageFiles } from '../support/image-files.ts';
+import { run, skipWithout } from '../support/tools.ts';
 
 const skip = skipWithout('xorriso', 'sgdisk', 'fsck.fat', 'mcopy');
 const skipGrub = skip || skipWithoutGrub('i386-pc') || skipWithoutGrub('x86_64-efi');
-const platform = nodePlatform();
-const directory = mkdtempSync(join(tmpdir(), 'bootwright-iso-'));
-after(async () => {
-  rmSync(directory, { recursive: true });
-  await platform.close();
-});
+const { platform, directory, written } = imageFiles();
 
-const EPOCH = 1559424892;
 const VERSION = 'v1.13.0';
-const CMDLINE = 'console=ttyS0 a={b}';
-const kernel = ofSource(memorySource(stream('kernel', 1_500_001)));
-const initramfs = ofSource(memorySource(stream('initramfs', 3_000_003)));
-const loader = ofSource(memorySource(stream('loader', 150_001)));
 const blob = ofSource(memorySource(stream('blob', 500_000)));
 const traits = traitsOf(VERSION);
 
-function systemd(): Extract<IsoParts, { generator: 'uefi' }>['systemd'] {
-  const parts = {
-    stub: syntheticInput('stub-a.efi'),
-    architecture: 'amd64',
-    osRelease: 'ID=talos\n',
-    cmdline: CMDLINE,
-    kernelVersion: '6.18.44',
-    kernel,
-    initramfs,
-    traits,
-  } as const;
-  return { loader, uki: buildUki(parts, { timestamp: EPOCH, sharingAlignment: 65536 }) };
-}
+const systemd = { loader, uki: testUki(traits) };
 
 async function partsOf(generator: IsoParts['generator']): Promise<IsoParts> {
-  if (generator === 'uefi') return { generator, systemd: systemd() };
+  if (generator === 'uefi') return { generator, systemd };
   const files = grubTree(grubDirectories('i386-pc')[0]!);
   const hybridBoot = files.byPath.get('boot_hybrid.img');
   assert.ok(hybridBoot?.kind === 'file');
   const bios = { files, elTorito: await composeElToritoImage(files), hybridBoot: await read(hybridBoot.content) };
   const common = { kernel, initramfs, cmdline: CMDLINE, bios };
-  if (generator === 'hybrid') return { generator, ...common, systemd: systemd() };
+  if (generator === 'hybrid') return { generator, ...common, systemd };
   const efiFiles = grubTree(grubDirectories('x86_64-efi')[0]!);
   const core = await composeIsoEfiCore(efiFiles, 'x86_64-efi', isoIdentifier(EPOCH));
   return { generator, ...common, efi: [{ platform: 'x86_64-efi', files: efiFiles, core }] };
@@ -71,18 +46,6 @@ const imageCache = treeOfLiterals({ 'blob/sha256-x': blob, 'manifests/docker.io/
 async function isoOf(generator: IsoParts['generator']): Promise<Bytes> {
   const options = { version: VERSION, architecture: 'amd64', traits, epoch: EPOCH, imageCache } as const;
   return buildIso(await partsOf(generator), options);
-}
-
-async function written(generator: IsoParts['generator'], bytes: Bytes): Promise<string> {
-  const path = join(directory, `${generator}.iso`);
-  await writeToFile(platform.files, path, bytes);
-  return path;
-}
-
-function run(program: string, ...args: readonly string[]): string {
-  const path = `${process.env.PATH ?? ''}:/usr/sbin:/sbin`;
-  const env = { PATH: path, TZ: 'UTC', LC_ALL: 'C.UTF-8' };
-  return execFileSync(program, args, { encoding: 'utf8', env, stdio: ['ignore', 'pipe', 'pipe'] });
 }
 
 /** Lines of a report, runs of blanks as one. */
@@ -121,17 +84,16 @@ async function assertExtracts(image: string, bytes: Bytes): Promise<void> {
 
 /** The FAT image is sound, and mtools finds the UKI in it. */
 async function assertEsp(bytes: Bytes, offset: number, size: number): Promise<void> {
-  const path = join(directory, 'esp.img');
-  await writeToFile(platform.files, path, slice(bytes, offset, offset + size));
+  const path = await written(slice(bytes, offset, offset + size));
   run('fsck.fat', '-n', path);
   run('mcopy', '-n', '-i', path, `::/EFI/Linux/Talos-${VERSION}.efi`, `${path}.uki`);
-  assert.ok(readFileSync(`${path}.uki`).equals(await read(systemd().uki.bytes)));
+  assert.ok(readFileSync(`${path}.uki`).equals(await read(systemd.uki.bytes)));
   rmSync(`${path}.uki`);
 }
 
 test('a hybrid ISO is what xorriso, sgdisk and mtools expect', { skip: skipGrub }, async () => {
   const bytes = await isoOf('hybrid');
-  const image = await written('hybrid', bytes);
+  const image = await written(bytes, join(directory, 'hybrid.iso'));
   await assertExtracts(image, bytes);
   const elTorito = report(image, '-report_el_torito', 'plain');
   assert.ok(elTorito.includes('El Torito img path : 1 /boot/grub/i386-pc/eltorito.img'));
@@ -156,7 +118,7 @@ test('a hybrid ISO is what xorriso, sgdisk and mtools expect', { skip: skipGrub 
 
 test('a UEFI ISO is what xorriso and mtools expect', { skip }, async () => {
   const bytes = await isoOf('uefi');
-  const image = await written('uefi', bytes);
+  const image = await written(bytes, join(directory, 'uefi.iso'));
   await assertExtracts(image, bytes);
   const lines = report(image, '-report_el_torito', 'plain', '-report_system_area', 'plain');
   assert.match(lines.join('\n'), /boot img : 1 UEFI y none 0x0000 0x00 0 \d+/);
@@ -170,7 +132,7 @@ test('a UEFI ISO is what xorriso and mtools expect', { skip }, async () => {
 
 test('a GRUB ISO is what xorriso, sgdisk and mtools expect', { skip: skipGrub }, async () => {
   const bytes = await isoOf('grub');
-  const image = await written('grub', bytes);
+  const image = await written(bytes, join(directory, 'grub.iso'));
   await assertExtracts(image, bytes);
   const lines = report(image, '-report_el_torito', 'plain', '-report_system_area', 'plain');
   assert.ok(lines.includes('El Torito img path : 1 /boot/grub/i386-pc/eltorito.img'));
@@ -180,8 +142,7 @@ test('a GRUB ISO is what xorriso, sgdisk and mtools expect', { skip: skipGrub },
   assert.match(lines.join('\n'), /boot img : 2 UEFI y none 0x0000 0x00 5760 \d+/);
   assert.match(run('sgdisk', '-v', image), /No problems found/);
   const { offset, size } = (await decodeIso9660(bytes)).files.get('efi.img')![0]!;
-  const path = join(directory, 'efi.img');
-  await writeToFile(platform.files, path, slice(bytes, offset, offset + size));
+  const path = await written(slice(bytes, offset, offset + size));
   run('fsck.fat', '-n', path);
   run('mcopy', '-n', '-i', path, '::/efi/boot/bootx64.efi', `${path}.core`);
   assert.equal(readFileSync(`${path}.core`).subarray(0, 2).toString('latin1'), 'MZ');

@@ -1,18 +1,15 @@
 /** squashfs-tools and, where it can be asked, this machine's kernel judge our squashfs images, and our reader theirs. */
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { after, test } from 'node:test';
-import { type Bytes, ofSource } from '../../src/bytes/bytes.ts';
+import { test } from 'node:test';
 import { equals } from '../../src/bytes/read.ts';
-import { writeToFile } from '../../src/bytes/write.ts';
 import { decodeSquashfs, type SquashfsContent } from '../../src/formats/squashfs/decode.ts';
 import { type SquashfsOptions, squashTree } from '../../src/formats/squashfs/write.ts';
-import { nodePlatform } from '../../src/platform/node.ts';
 import type { Compression } from '../../src/platform/types.ts';
 import { type Entry, filter, type Tree } from '../../src/tree/tree.ts';
+import { imageFiles } from '../support/image-files.ts';
 import { EPOCH, formsTree, randomTree } from '../support/squashfs-trees.ts';
 import { skipWithout } from '../support/tools.ts';
 import { assertSameTree } from '../support/tree.ts';
@@ -20,27 +17,10 @@ import { assertSameTree } from '../support/tree.ts';
 const skip = skipWithout('mksquashfs', 'unsquashfs');
 const isRoot = process.getuid?.() === 0;
 const skipExtraction = skip || (isRoot ? false : 'owners, devices and attributes are for root to make');
-const platform = nodePlatform();
-const directory = mkdtempSync(join(tmpdir(), 'bootwright-squashfs-'));
-after(async () => {
-  rmSync(directory, { recursive: true });
-  await platform.close();
-});
-
-let made = 0;
-function newPath(): string {
-  made++;
-  return join(directory, String(made));
-}
-
-async function written(bytes: Bytes): Promise<string> {
-  const path = newPath();
-  await writeToFile(platform.files, path, bytes);
-  return path;
-}
+const { platform, directory, newPath, written, opened } = imageFiles();
 
 async function decoded(path: string): Promise<SquashfsContent> {
-  return decodeSquashfs(ofSource(await platform.files.source(path)), platform.compression);
+  return decodeSquashfs(await opened(path), platform.compression);
 }
 
 /** Every compressor, and block sizes between the least and the largest. */

@@ -1,6 +1,5 @@
 /** GNU binutils judge our UKIs: objdump reads the section table, objcopy takes contents out and builds the same image its own way. */
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -15,7 +14,7 @@ import { read } from '../../src/bytes/read.ts';
 import { decodePe } from '../../src/formats/pe/image.ts';
 import type { UkiLayout } from '../../src/formats/pe/uki.ts';
 import { traitsOf } from '../../src/profiles/traits.ts';
-import { skipWithout } from '../support/tools.ts';
+import { run, skipWithout } from '../support/tools.ts';
 import { syntheticInput } from '../support/uki-inputs.ts';
 
 const skip = skipWithout('objdump', 'objcopy');
@@ -25,11 +24,6 @@ const INSTALLED_STUB = process.env.SYSTEMD_STUB ?? '/usr/lib/systemd/boot/efi/li
 
 const directory = mkdtempSync(join(tmpdir(), 'bootwright-uki-'));
 after(() => rmSync(directory, { recursive: true }));
-
-function run(program: string, ...args: readonly string[]): string {
-  const env = { PATH: process.env.PATH ?? '', LC_ALL: 'C.UTF-8' };
-  return execFileSync(program, args, { encoding: 'utf8', env, stdio: ['ignore', 'pipe', 'pipe'] });
-}
 
 function skipWithoutStub(): string | false {
   if (existsSync(INSTALLED_STUB)) return skip;

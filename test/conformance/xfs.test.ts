@@ -12,47 +12,27 @@ import {
   truncateSync,
   writeFileSync,
 } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { after, test } from 'node:test';
-import { type Bytes, ofMemory, ofSource, patch, zeros } from '../../src/bytes/bytes.ts';
+import { test } from 'node:test';
+import { type Bytes, ofMemory, patch, zeros } from '../../src/bytes/bytes.ts';
 import { equals, read } from '../../src/bytes/read.ts';
 import { GIB, MIB } from '../../src/bytes/units.ts';
-import { writeToFile } from '../../src/bytes/write.ts';
 import { guidOfLabel } from '../../src/formats/gpt/guid.ts';
 import { seal } from '../../src/formats/xfs/checksum.ts';
 import { decodeXfs } from '../../src/formats/xfs/decode.ts';
 import { FEATURE_SETS, type FeatureSet, INCOMPATIBLE } from '../../src/formats/xfs/features.ts';
 import { geometryOf } from '../../src/formats/xfs/geometry.ts';
 import { layoutXfs, type XfsOptions, xfsSizeFor } from '../../src/formats/xfs/layout.ts';
-import { nodePlatform } from '../../src/platform/node.ts';
 import { children, nameOf, type Tree, treeOf, treeOfLiterals } from '../../src/tree/tree.ts';
 import { stream } from '../support/bytes.ts';
 import { skipWithoutDebianPrograms } from '../support/debian-programs.ts';
+import { imageFiles } from '../support/image-files.ts';
 import { complaintsOf, xfsPrograms } from '../support/xfs-programs.ts';
 import { bootTree, EPOCH, largeTree, mixedTree, oddTree, randomTree, wideTree } from '../support/xfs-trees.ts';
 
 const skip = skipWithoutDebianPrograms();
 const programs = skip === false ? await xfsPrograms() : undefined!;
-const platform = nodePlatform();
-const directory = mkdtempSync(join(tmpdir(), 'bootwright-xfs-'));
-after(async () => {
-  rmSync(directory, { recursive: true });
-  await platform.close();
-});
-
-/** A fixed name would let tests that run at once meet. */
-let images = 0;
-function imagePath(): string {
-  images++;
-  return join(directory, `${images}.img`);
-}
-
-async function written(bytes: Bytes): Promise<string> {
-  const path = imagePath();
-  await writeToFile(platform.files, path, bytes);
-  return path;
-}
+const { directory, newPath, written, opened } = imageFiles();
 
 const BOOT = guidOfLabel('BOOT');
 const COMMON: XfsOptions = { label: 'BOOT', uuid: BOOT, features: 'lts_6.18', epoch: EPOCH };
@@ -123,7 +103,7 @@ function optionsFor(features: FeatureSet): string[] {
 }
 
 function makeTheirs(size: number, features: FeatureSet, sectorSize: number, ...more: readonly string[]): string {
-  const image = imagePath();
+  const image = newPath();
   writeFileSync(image, '');
   truncateSync(image, size);
   const fixed = ['-f', '-q', '-L', 'BOOT', '-m', `uuid=${BOOT}`, '-s', `size=${sectorSize}`];
@@ -136,7 +116,7 @@ test('an empty volume is that of mkfs.xfs, inodes apart', { skip }, async () => 
   for (const features of SETS) {
     for (const sectorSize of [512, 4096]) {
       const size = 300 * MIB;
-      const theirs = ofSource(await platform.files.source(makeTheirs(size, features, sectorSize)));
+      const theirs = await opened(makeTheirs(size, features, sectorSize));
       const ours = layoutXfs(treeOf([]), size, { ...COMMON, features, sectorSize }).bytes;
       const same = await equals(withoutVarying(ours), withoutVarying(theirs));
       assert.ok(same, `${features} ${sectorSize}`);
@@ -172,7 +152,7 @@ test('dimensions are those of mkfs.xfs for any size', { skip }, async () => {
     const features = SETS[index % SETS.length]!;
     const sectorSize = index % 2 === 0 ? 512 : 4096;
     const image = makeTheirs(one, features, sectorSize);
-    const { superblock } = await decodeXfs(ofSource(await platform.files.source(image)));
+    const { superblock } = await decodeXfs(await opened(image));
     const { agBlocks, agCount, blocks, logBlocks } = geometryOf(one, sectorSize, FEATURE_SETS[features]);
     assert.deepEqual(
       { agBlocks, agCount, blocks, logBlocks },
@@ -226,7 +206,7 @@ test('our reader reads what mkfs.xfs wrote', { skip }, async () => {
   writeFileSync(prototype, PROTOTYPE.replaceAll('SOURCE', source));
   for (const features of SETS) {
     const image = makeTheirs(300 * MIB, features, 512, '-p', prototype);
-    const { tree, superblock } = await decodeXfs(ofSource(await platform.files.source(image)));
+    const { tree, superblock } = await decodeXfs(await opened(image));
     assert.equal(superblock.uuid, BOOT);
     assert.equal(tree.entries.length, 3 + 4 + 700);
     const of = (path: string): object => {
@@ -278,7 +258,7 @@ test('a filled volume counts blocks and inodes as that of mkfs.xfs', { skip }, a
   writeFileSync(prototype, `/\n0 0\nd--755 0 0\n${prototypeOf(tree)}`);
   for (const features of SETS) {
     const image = makeTheirs(500 * MIB, features, 4096, '-p', prototype);
-    const theirs = await decodeXfs(ofSource(await platform.files.source(image)));
+    const theirs = await decodeXfs(await opened(image));
     const ours = await decodeXfs(layoutXfs(tree, 500 * MIB, { ...COMMON, features, sectorSize: 4096 }).bytes);
     assert.deepEqual(ours.superblock, theirs.superblock);
     assert.deepEqual([...ours.tree.byPath.keys()], [...theirs.tree.byPath.keys()]);
@@ -380,7 +360,7 @@ for (const sectorSize of [512, 4096]) {
         for (const gone of ['counts/170', 'attributes', 'links', 'd0']) rmSync(join(top, gone), { recursive: true });
       });
       assert.deepEqual(complaintsOf(programs, image), [], features);
-      const { tree: back } = await decodeXfs(ofSource(await platform.files.source(image)));
+      const { tree: back } = await decodeXfs(await opened(image));
       assert.equal(back.byPath.has('hard/new 499'), true);
       rmSync(image);
     }

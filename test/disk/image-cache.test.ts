@@ -15,7 +15,7 @@ import { BOOTLOADERS } from '../../src/profiles/profile.ts';
 import { finaliseProfile, resolveProfile } from '../../src/profiles/resolve.ts';
 import { traitsOf } from '../../src/profiles/traits.ts';
 import { type Tree, treeOf, treeOfLiterals } from '../../src/tree/tree.ts';
-import { vectorLines } from '../support/vectors.ts';
+import { type UpstreamFile, vectorLines } from '../support/vectors.ts';
 
 const MIB = 2 ** 20;
 
@@ -39,15 +39,7 @@ interface CacheCase {
     readonly attributes: string;
   }[];
   readonly dumpe2fs?: Readonly<Record<string, string>>;
-  readonly files?: readonly {
-    readonly path: string;
-    readonly mode: string;
-    readonly uid: number;
-    readonly gid: number;
-    readonly mtime: number;
-    readonly size?: number;
-    readonly sha256?: string;
-  }[];
+  readonly files?: readonly UpstreamFile[];
 }
 
 /** Content that nothing may read. */

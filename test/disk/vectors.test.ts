@@ -24,16 +24,9 @@ import { parseProfile } from '../../src/profiles/parse.ts';
 import { type FinalProfile, finaliseProfile, resolveProfile } from '../../src/profiles/resolve.ts';
 import { stream } from '../support/bytes.ts';
 import { syntheticInput } from '../support/uki-inputs.ts';
-import { vectorFile, vectorLines } from '../support/vectors.ts';
+import { type UpstreamFile, type UpstreamRun, vectorFile, vectorLines } from '../support/vectors.ts';
 
-interface VectorFile {
-  readonly path: string;
-  readonly mode: string;
-  readonly uid: number;
-  readonly gid: number;
-  readonly mtime: number;
-  readonly size?: number;
-  readonly sha256?: string;
+interface VectorFile extends UpstreamFile {
   readonly text?: string;
 }
 
@@ -72,13 +65,7 @@ interface VectorPartition {
   };
 }
 
-interface Case {
-  readonly id: string;
-  readonly imager: string;
-  readonly profile: string;
-  readonly sourceDateEpoch: string;
-  readonly rc: number;
-  readonly errorLine?: string;
+interface Case extends UpstreamRun {
   readonly cmdline: string;
   readonly outputs: readonly { readonly name: string; readonly size: number }[];
   readonly disk?: {

@@ -9,7 +9,7 @@ import type { Readable } from 'node:stream';
 import { after, before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { digestOf } from '../support/image.ts';
-import { runImager } from '../support/imager-process.ts';
+import { processEnvironment, runImager } from '../support/imager-process.ts';
 import { writeVectorLayout } from '../support/installer-vectors.ts';
 import { startPushRegistry } from '../support/push-registry.ts';
 import { writeSyntheticAssets } from '../support/synthetic-assets.ts';
@@ -35,7 +35,7 @@ after(() => rm(directory, { recursive: true }));
 
 function start(example: string, ...args: readonly string[]): ChildProcessByStdio<null, Readable, Readable> {
   const path = fileURLToPath(new URL(`../../examples/${example}`, import.meta.url));
-  const env = { PATH: process.env.PATH, HOME: directory };
+  const env = { ...processEnvironment(), HOME: directory };
   return spawn(process.execPath, [path, ...args], { env, stdio: ['ignore', 'pipe', 'pipe'], timeout: 60_000 });
 }
 

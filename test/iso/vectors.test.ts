@@ -19,7 +19,7 @@ import type { Bootloader } from '../../src/profiles/profile.ts';
 import { traitsOf } from '../../src/profiles/traits.ts';
 import { EMPTY_TREE, type Tree, treeOfLiterals } from '../../src/tree/tree.ts';
 import { syntheticInput } from '../support/uki-inputs.ts';
-import { vectorFile, vectorLines } from '../support/vectors.ts';
+import { type UpstreamRun, vectorFile, vectorLines } from '../support/vectors.ts';
 
 interface VectorFile {
   readonly path: string;
@@ -36,12 +36,7 @@ interface VectorFile {
   readonly listSha256?: string;
 }
 
-interface Case {
-  readonly id: string;
-  readonly imager: string;
-  readonly profile: string;
-  readonly sourceDateEpoch: string;
-  readonly rc: number;
+interface Case extends UpstreamRun {
   readonly cmdline: string;
   readonly iso?: {
     readonly size: number;

@@ -14,7 +14,7 @@ import { nodePlatform } from '../../src/platform/node.ts';
 import { selfSigned } from '../support/certificate.ts';
 import { digestOf, randomBytes, testImage } from '../support/image.ts';
 import { startRegistry } from '../support/registry.ts';
-import { vectorLines } from '../support/vectors.ts';
+import { FUZZ_RUNS, vectorLines } from '../support/vectors.ts';
 
 const { files } = nodePlatform({});
 
@@ -261,7 +261,7 @@ test('any text gives a hosts file or an ImagerError', () => {
         assert.ok(error instanceof ImagerError, `${one}: ${String(error)}`);
       }
     }),
-    { seed: 1, numRuns: Number(process.env.FUZZ_RUNS ?? 500) },
+    { seed: 1, numRuns: FUZZ_RUNS },
   );
 });
 

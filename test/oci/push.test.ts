@@ -22,7 +22,9 @@ import {
 const MIB = 2 ** 20;
 const ACCOUNT = { user: 'pilot', password: 'open:sesame' };
 /** Goes in several chunks, and is too large to be sent at once. */
-const LARGE = randomBytes(3 * MIB + 5, 1);
+/** More than a blob that goes in one request: that ends at a MiB. */
+const PART = MIB / 2;
+const LARGE = randomBytes(3 * PART + 5, 1);
 const SMALL = randomBytes(5000, 2);
 
 let platform: Platform;
@@ -219,7 +221,7 @@ describe('another repository of the registry', () => {
         report.blobs.map(({ outcome }) => outcome),
         ['mounted', 'uploaded', 'uploaded'],
       );
-      assert.ok(received(registry) < MIB);
+      assert.ok(received(registry) < PART);
       const scopes = registry.requests
         .filter(({ url }) => url.startsWith('/token'))
         .map(({ url }) => new URLSearchParams(url.split('?')[1]).getAll('scope'));
@@ -273,7 +275,7 @@ describe('an upload goes on', () => {
   }
 
   test('in chunks when told, no smaller than the registry takes', async () => {
-    const options = { leastChunk: MIB + 1 };
+    const options = { leastChunk: PART + 1 };
     await pushed(
       [one()],
       options,
@@ -283,31 +285,31 @@ describe('an upload goes on', () => {
           .map(({ headers }) => headers['content-range'])
           .filter((range) => range !== undefined);
         assert.deepEqual(ranges, [
-          `0-${MIB}`,
-          `${MIB + 1}-${2 * MIB + 1}`,
-          `${2 * MIB + 2}-${3 * MIB + 2}`,
-          `${3 * MIB + 3}-${3 * MIB + 4}`,
+          `0-${PART}`,
+          `${PART + 1}-${2 * PART + 1}`,
+          `${2 * PART + 2}-${3 * PART + 2}`,
+          `${3 * PART + 3}-${3 * PART + 4}`,
         ]);
       },
-      { chunkSize: MIB / 2 },
+      { chunkSize: PART / 2 },
     );
   });
 
   test('after a cut, from where the registry is', async () => {
-    const faults: PushFault[] = [{ on: /PATCH/, times: 1, kind: 'cut', after: 2 * MIB }];
+    const faults: PushFault[] = [{ on: /PATCH/, times: 1, kind: 'cut', after: 2 * PART }];
     await pushed([one()], { faults }, ({ registry, pauses }) => {
       assertWhole(registry, [one()]);
       const patches = registry.requests.filter(({ method }) => method === 'PATCH');
       assert.deepEqual(
         patches.map(({ headers }) => headers['content-range']),
-        [undefined, `${2 * MIB}-${LARGE.length - 1}`],
+        [undefined, `${2 * PART}-${LARGE.length - 1}`],
       );
       assert.equal(pauses.length, 1);
     });
   });
 
   test('after a cut, from the start where the registry does not say', async () => {
-    const faults: PushFault[] = [{ on: /PATCH/, times: 1, kind: 'cut', after: 2 * MIB }];
+    const faults: PushFault[] = [{ on: /PATCH/, times: 1, kind: 'cut', after: 2 * PART }];
     await pushed([one()], { faults, noRange: true }, ({ registry, log }) => {
       assertWhole(registry, [one()]);
       assert.equal(log.filter((line) => line === 'POST /v2/a/b/blobs/uploads/N').length, 0);
@@ -317,11 +319,12 @@ describe('an upload goes on', () => {
 
   test('by as many cuts as there are, while it gets further', async () => {
     const faults: PushFault[] = [{ on: /PATCH/, times: 12, kind: 'cut', after: MIB / 4 }];
+    const long = image([blob(randomBytes(3 * MIB + 5, 4))]);
     await pushed(
-      [one()],
+      [long],
       { faults },
       ({ registry, pauses }) => {
-        assertWhole(registry, [one()]);
+        assertWhole(registry, [long]);
         assert.equal(pauses.length, 12);
       },
       { tries: 5 },

@@ -23,7 +23,8 @@ const GZIP = `${OCI_LAYER}+gzip`;
 const ZSTD = `${OCI_LAYER}+zstd`;
 
 const plainLayer = tar([{ name: 'plain', data: 'plain' }]);
-const largeContent = randomBytes(3_000_000, 7);
+/** More than a block. */
+const largeContent = randomBytes(1_200_000, 7);
 const gzipLayer = gzipSync(tar([{ name: 'large', data: largeContent }]));
 const zstdLayer = zstdCompressSync(tar([{ name: 'etc/a', data: 'one' }]));
 
@@ -89,9 +90,9 @@ test('an image becomes a tree, its layers are there as served and plain', async 
 });
 
 test('layers of many blocks, whatever the pieces and the frames they come in', async (t) => {
-  const content = randomBytes(5_500_000, 9);
+  const content = randomBytes(2_500_000, 9);
   const layers = tar([{ name: 'large', data: content }]);
-  const frames = [0, 1_000_003, 3_500_000].map((at, index, cuts) =>
+  const frames = [0, 400_003, 1_500_000].map((at, index, cuts) =>
     zstdCompressSync(layers.subarray(at, cuts[index + 1])),
   );
   const image = testImage([
@@ -99,7 +100,7 @@ test('layers of many blocks, whatever the pieces and the frames they come in', a
     { data: gzipSync(layers, { level: 1 }), mediaType: GZIP },
     { data: Buffer.concat(frames), mediaType: ZSTD, plain: layers },
   ]);
-  for (const chunkSize of [10_007, 65_536, 3_000_001]) {
+  for (const chunkSize of [10_007, 65_536, 1_400_001]) {
     const one = await bench(t, image);
     one.source.chunkSize = chunkSize;
     const { tree, layers: stored } = await one.pull();
@@ -199,23 +200,23 @@ for (const [what, change] of Object.entries(WRONG)) {
 
 test('a source whose answers always end early is given up, and what came is used the next time', async (t) => {
   const one = await bench(t);
-  one.source.served.set(digestOf(gzipLayer), gzipLayer.subarray(0, 2_500_000));
-  await assert.rejects(one.pull(), { code: 'dependency', message: /ends after 2500000 of/ });
+  one.source.served.set(digestOf(gzipLayer), gzipLayer.subarray(0, 1_100_000));
+  await assert.rejects(one.pull(), { code: 'dependency', message: /ends after 1100000 of/ });
   assert.deepEqual(await one.files('tmp'), [`${digestOf(gzipLayer).slice(7)}.part`]);
   one.source.served.set(digestOf(gzipLayer), gzipLayer);
   one.source.asked.length = 0;
   await assertWhole(await one.pull());
-  assert.ok(one.source.asked.includes(`blob ${digestOf(gzipLayer)} 2500000`));
+  assert.ok(one.source.asked.includes(`blob ${digestOf(gzipLayer)} 1100000`));
   assert.deepEqual(await one.files('tmp'), []);
 });
 
 test('a part that is wrong is found out at the end and the blob fetched whole', async (t) => {
   const one = await bench(t);
-  await writeFile(join(one.directory, 'tmp', `${digestOf(gzipLayer).slice(7)}.part`), randomBytes(1_000_000, 5));
+  await writeFile(join(one.directory, 'tmp', `${digestOf(gzipLayer).slice(7)}.part`), randomBytes(500_000, 5));
   await assertWhole(await one.pull());
   const requests = one.source.asked.filter((request) => request.includes(digestOf(gzipLayer)));
-  assert.deepEqual(requests, [`blob ${digestOf(gzipLayer)} 1000000`, `blob ${digestOf(gzipLayer)} 0`]);
-  await writeFile(join(one.directory, 'tmp', `${digestOf(gzipLayer).slice(7)}.part`), randomBytes(5_000_000, 5));
+  assert.deepEqual(requests, [`blob ${digestOf(gzipLayer)} 500000`, `blob ${digestOf(gzipLayer)} 0`]);
+  await writeFile(join(one.directory, 'tmp', `${digestOf(gzipLayer).slice(7)}.part`), randomBytes(2_000_000, 5));
   await rm(blobFile(one, gzipLayer));
   await assertWhole(await one.pull());
   assert.deepEqual(await one.files('tmp'), []);
@@ -223,7 +224,7 @@ test('a part that is wrong is found out at the end and the blob fetched whole', 
 
 test('broken connections are continued where they broke', async (t) => {
   const one = await bench(t, IMAGE);
-  one.source.breakAfter = 300_000;
+  one.source.breakAfter = 120_000;
   one.source.breaks = 12;
   await assertWhole(await one.pull());
   const offsets = one.source.asked
@@ -231,14 +232,14 @@ test('broken connections are continued where they broke', async (t) => {
     .map((request) => Number(request.split(' ')[2]));
   assert.deepEqual(
     offsets,
-    offsets.map((_, index) => index * 300_000),
+    offsets.map((_, index) => index * 120_000),
   );
   assert.ok(offsets.length > 5);
 });
 
 test('a source that starts from the beginning although asked for the rest is understood', async (t) => {
   const one = await bench(t, IMAGE);
-  one.source.breakAfter = 1_000_000;
+  one.source.breakAfter = 500_000;
   one.source.breaks = 1;
   const fromStart: ImageSource = {
     ...one.source,

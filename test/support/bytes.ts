@@ -1,5 +1,5 @@
 /** Bytes for tests: sources in memory that count their reads, and the same content in every representation. */
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { type Bytes, concat, ofMemory, ofSource, slice, zeros } from '../../src/bytes/bytes.ts';
 import { ImagerError } from '../../src/errors.ts';
 import type { Source } from '../../src/platform/types.ts';
@@ -30,11 +30,10 @@ export function memorySource(data: Uint8Array): CountingSource {
 /** The first `size` bytes of SHA-256(seed || 0), SHA-256(seed || 1), ... with 64-bit big-endian counters. */
 export function stream(seed: string, size: number): Uint8Array {
   const out = new Uint8Array(size);
-  const counter = Buffer.alloc(8);
-  for (let at = 0, index = 0n; at < size; at += 32, index++) {
-    counter.writeBigUInt64BE(index);
-    const block = createHash('sha256').update(seed).update(counter).digest();
-    out.set(block.subarray(0, Math.min(32, size - at)), at);
+  const input = Buffer.concat([Buffer.from(seed), Buffer.alloc(8)]);
+  for (let at = 0; at < size; at += 32) {
+    input.writeUIntBE(at / 32, input.length - 6, 6);
+    out.set(hash('sha256', input, 'buffer').subarray(0, size - at), at);
   }
   return out;
 }

@@ -1,4 +1,5 @@
 /** A guest with the kernel of the demonstration image mounts file systems, says what is in them, and writes to them. */
+import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -118,6 +119,18 @@ poweroff -f
 
 function nvme(index: number, sectorSize: number): string {
   return `nvme,serial=volume${index},drive=volume${index},logical_block_size=${sectorSize},physical_block_size=${sectorSize}`;
+}
+
+/** Asserts that a guest found every entry of the tree as it is, and let go of the volume. */
+export async function assertFound(report: readonly string[], tree: Tree, volume: string): Promise<void> {
+  const lines = new Set(report);
+  const expected = await guestLines(tree);
+  assert.deepEqual(
+    expected.filter((line) => !lines.has(line)),
+    [],
+    volume,
+  );
+  assert.ok(lines.has('closed'), report.join('\n'));
 }
 
 /** What stat, sha256sum, readlink and getfattr say about all entries. */

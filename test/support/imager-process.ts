@@ -34,14 +34,20 @@ export interface ImagerProcess {
   readonly finished: Promise<Finished>;
 }
 
-/** Nothing of the user's environment comes along but `PATH`; there is no `HOME` unless given. Standard input is closed. */
+/** What every process of a test gets: of the user's environment `PATH` alone, and where tests keep compiled code. */
+export function processEnvironment(): Record<string, string | undefined> {
+  const { PATH, NODE_COMPILE_CACHE } = process.env;
+  return { PATH, ...(NODE_COMPILE_CACHE === undefined ? {} : { NODE_COMPILE_CACHE }) };
+}
+
+/** Nothing of the user's environment comes along; there is no `HOME` unless given. Standard input is closed. */
 export function startImager(args: readonly string[], options: ImagerOptions = {}): ImagerProcess {
   const { node = process.execPath, timeout = 120_000, before, cwd } = options;
   const words = [node, IMAGER, ...args];
   const [command, ...rest] = before === undefined ? words : ['sh', '-c', `${before}; exec "$@"`, 'sh', ...words];
   const started = performance.now();
   const child = spawn(command!, rest, {
-    env: { PATH: process.env.PATH, ...options.environment },
+    env: { ...processEnvironment(), ...options.environment },
     stdio: 'pipe',
     timeout,
     killSignal: 'SIGKILL',

@@ -1,15 +1,9 @@
 /** Installer images of upstream, and the layouts they were made from. */
-import { mkdir, writeFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
-import { vectorFile, vectorLines } from './vectors.ts';
+import { join } from 'node:path';
+import { vectorLayouts, writeLayoutFiles } from './layout-vectors.ts';
+import { type UpstreamRun, vectorLines } from './vectors.ts';
 
-export interface InstallerCase {
-  readonly id: string;
-  readonly imager: string;
-  readonly profile: string;
-  readonly sourceDateEpoch: string;
-  readonly rc: number;
-  readonly errorLine?: string;
+export interface InstallerCase extends UpstreamRun {
   readonly outputs: readonly { readonly name: string; readonly size: number }[];
   readonly cmdline?: string;
   readonly installer?: {
@@ -36,16 +30,11 @@ export interface InstallerCase {
 
 export const INSTALLER_CASES: readonly InstallerCase[] = vectorLines('images/installer.jsonl.gz');
 
-type Layouts = Readonly<Record<string, Readonly<Record<string, string>>>>;
-
-const LAYOUTS = JSON.parse(vectorFile('images/installer-inputs.json.gz').toString()) as Layouts;
+const LAYOUTS = vectorLayouts('images/installer-inputs.json.gz');
 
 /** Writes the layout that profiles call `/oci/<name>` below `directory` and returns its path. */
 export async function writeVectorLayout(directory: string, name: string): Promise<string> {
   const layout = join(directory, name);
-  for (const [path, content] of Object.entries(LAYOUTS[name]!)) {
-    await mkdir(dirname(join(layout, path)), { recursive: true });
-    await writeFile(join(layout, path), Buffer.from(content, 'base64'));
-  }
+  await writeLayoutFiles(layout, LAYOUTS[name]!);
   return layout;
 }

@@ -2,4 +2,7 @@
 import { enableCompileCache } from 'node:module';
 import { fileURLToPath } from 'node:url';
 
-enableCompileCache(fileURLToPath(new URL('../../node_modules/.cache/compiled', import.meta.url)));
+const directory = fileURLToPath(new URL('../../node_modules/.cache/compiled', import.meta.url));
+enableCompileCache(directory);
+// For the processes that tests start.
+process.env.NODE_COMPILE_CACHE = directory;

@@ -5,14 +5,19 @@ import { vectorFile } from './vectors.ts';
 
 type Layouts = Readonly<Record<string, Readonly<Record<string, string>>>>;
 
-/** Writes all layouts of `file`, base64 by name and path, below `directory`. */
+/** The layouts of `file` by name: their files by path, base64. */
+export function vectorLayouts(file: string): Layouts {
+  return JSON.parse(vectorFile(file).toString()) as Layouts;
+}
+
+/** Writes all layouts of `file` below `directory`. */
 export async function writeVectorLayouts(directory: string, file: string): Promise<void> {
-  const layouts = JSON.parse(vectorFile(file).toString()) as Layouts;
-  for (const [name, files] of Object.entries(layouts)) {
-    for (const [path, content] of Object.entries(files)) {
-      const place = join(directory, name, path);
-      await mkdir(dirname(place), { recursive: true });
-      await writeFile(place, Buffer.from(content, 'base64'));
-    }
+  for (const [name, files] of Object.entries(vectorLayouts(file))) await writeLayoutFiles(join(directory, name), files);
+}
+
+export async function writeLayoutFiles(directory: string, files: Layouts[string]): Promise<void> {
+  for (const [path, content] of Object.entries(files)) {
+    await mkdir(dirname(join(directory, path)), { recursive: true });
+    await writeFile(join(directory, path), Buffer.from(content, 'base64'));
   }
 }

@@ -1,5 +1,5 @@
-/** External programs that judge us: their absence skips a test on a laptop and fails it where `CI` is set. */
-import { spawnSync } from 'node:child_process';
+/** External programs that judge us. Their absence skips a test on a laptop and fails it where `CI` is set. */
+import { execFileSync, spawnSync } from 'node:child_process';
 import { accessSync, constants } from 'node:fs';
 import { delimiter, join } from 'node:path';
 
@@ -22,9 +22,17 @@ function skipped(reason: string, remedy: string): string {
   return reason;
 }
 
+/** The standard output of a program, in English and UTC. Throws when it fails, with what it said. */
+export function run(program: string, ...args: readonly string[]): string {
+  const env = { PATH: DIRECTORIES.join(delimiter), TZ: 'UTC', LC_ALL: 'C.UTF-8' };
+  return execFileSync(program, args, { encoding: 'utf8', env, stdio: ['ignore', 'pipe', 'pipe'] });
+}
+
+/** Where programs are, those of administrators too. */
+const DIRECTORIES: readonly string[] = [...(process.env.PATH ?? '').split(delimiter), '/usr/sbin', '/sbin'];
+
 function isInPath(program: string): boolean {
-  const directories = [...(process.env.PATH ?? '').split(delimiter), '/usr/sbin', '/sbin'];
-  return directories.some((directory) => {
+  return DIRECTORIES.some((directory) => {
     try {
       accessSync(join(directory, program), constants.X_OK);
       return true;

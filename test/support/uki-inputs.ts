@@ -1,6 +1,8 @@
 /** The synthetic kernels, initramfs and stubs of the UKI vectors, made by their recipes. */
 import assert from 'node:assert/strict';
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
+import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 import { stream } from './bytes.ts';
 import { vectorFile } from './vectors.ts';
 
@@ -32,9 +34,27 @@ export function syntheticInput(name: string): Uint8Array {
   if (known !== undefined) return known;
   const recipe = recipes[name];
   assert.ok(recipe, `no recipe for ${name}`);
-  const data = make(recipe);
-  assert.equal(createHash('sha256').update(data).digest('hex'), recipe.sha256, name);
+  const data = recipe.size < LARGE ? make(recipe) : (kept(recipe) ?? keep(recipe, make(recipe)));
+  assert.equal(hash('sha256', data), recipe.sha256, name);
   made.set(name, data);
+  return data;
+}
+
+/** Bytes; to make one takes seconds, so it is kept for the next run, by its digest. */
+const LARGE = 8 << 20;
+const KEPT = fileURLToPath(new URL('../../node_modules/.cache/inputs', import.meta.url));
+
+function kept({ sha256 }: Recipe): Uint8Array | undefined {
+  const path = `${KEPT}/${sha256}`;
+  const data = existsSync(path) ? readFileSync(path) : undefined;
+  return data !== undefined && hash('sha256', data) === sha256 ? data : undefined;
+}
+
+function keep({ sha256 }: Recipe, data: Uint8Array): Uint8Array {
+  mkdirSync(KEPT, { recursive: true });
+  const temporary = `${KEPT}/${sha256}.${process.pid}`;
+  writeFileSync(temporary, data);
+  renameSync(temporary, `${KEPT}/${sha256}`);
   return data;
 }
 

@@ -4,6 +4,7 @@ import { ofMemory, zeros } from '../../src/bytes/bytes.ts';
 import { MIB } from '../../src/bytes/units.ts';
 import { type Entry, type Tree, treeOf, treeOfLiterals } from '../../src/tree/tree.ts';
 import { stream } from './bytes.ts';
+import type { UpstreamFile } from './vectors.ts';
 
 export const EPOCH = 1559424892;
 
@@ -101,6 +102,37 @@ export function oddTree(): Tree {
     ),
   ];
   return treeOf(entries);
+}
+
+/** Entries of each kind once, as small as it gets, and a directory of names of `length` letters. */
+export function smallEntries(length: number): Entry[] {
+  const common = { mode: 0o644, uid: 0, gid: 0, mtime: 0 } as const;
+  const content = ofMemory(stream('content', 5000));
+  const inode = Symbol('shared');
+  return [
+    { kind: 'file', path: 'a/file', ...common, content },
+    { kind: 'file', path: 'a/one', ...common, content, inode },
+    { kind: 'file', path: 'a/two', ...common, content, inode },
+    { kind: 'symlink', path: 'a/short', ...common, target: 'file' },
+    { kind: 'symlink', path: 'a/long', ...common, target: 't'.repeat(500) },
+    { kind: 'block', path: 'a/disk', ...common, major: 8, minor: 1 },
+    { kind: 'fifo', path: 'a/fifo', ...common },
+    ...Array.from({ length: 12 }, (_, index): Entry => {
+      return { kind: 'file', path: `many/${'n'.repeat(length)}${index}`, ...common, content: zeros(0) };
+    }),
+  ];
+}
+
+/** A volume of upstream by what its vector lists. */
+export function upstreamTree(rootMode: string, files: readonly Omit<UpstreamFile, 'uid' | 'gid'>[]): Tree {
+  const common = (mode: string, mtime: number) => ({ mode: Number(mode) & 0o7777, uid: 0, gid: 0, mtime });
+  return treeOf([
+    { kind: 'directory', path: '', ...common(rootMode, EPOCH) },
+    ...files.map(({ path, mode, mtime, size }): Entry => {
+      const own = { path: path.slice(1), ...common(mode, mtime) };
+      return size === undefined ? { kind: 'directory', ...own } : { kind: 'file', ...own, content: zeros(size) };
+    }),
+  ]);
 }
 
 /** `count` files of up to `largest` bytes in directories drawn by lot. */

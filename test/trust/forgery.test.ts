@@ -150,17 +150,17 @@ function mutatedSource(source: SignatureSource, random: () => number): Signature
 
 /** One to three changed, removed, doubled or swapped bytes; mostly such that the text around them stays a text. */
 function mutated(raw: Uint8Array, random: () => number): Uint8Array {
-  const bytes = [...raw];
+  let bytes = Buffer.from(raw);
   const letters = 'ABCabc019+/=-_"{}[],:. \\';
   for (let count = 1 + (random() % 3); count > 0 && bytes.length > 1; count -= 1) {
     const at = random() % bytes.length;
     const kind = random() % 4;
     if (kind === 0) bytes[at] = letters.charCodeAt(random() % letters.length);
     else if (kind === 1) bytes[at] = (bytes[at]! ^ (1 << (random() % 8))) & 0xff;
-    else if (kind === 2) bytes.splice(at, 1 + (random() % 4));
-    else bytes.splice(at, 0, ...bytes.slice(at, at + 1 + (random() % 8)));
+    else if (kind === 2) bytes = Buffer.concat([bytes.subarray(0, at), bytes.subarray(at + 1 + (random() % 4))]);
+    else bytes = Buffer.concat([bytes.subarray(0, at + 1 + (random() % 8)), bytes.subarray(at)]);
   }
-  return Uint8Array.from(bytes);
+  return new Uint8Array(bytes);
 }
 
 function xorshift(seed: number): () => number {

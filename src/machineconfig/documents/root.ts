@@ -51,6 +51,15 @@ const DISK_ENCRYPTION = {
 const ID_MAPPINGS = [{ containerID: 'uint32', hostID: 'uint32', size: 'uint32' }] as const satisfies FieldTable;
 const EXTRA_VOLUMES = [{ hostPath: 'string', mountPath: 'string', readonly: 'boolean' }] as const satisfies FieldTable;
 
+const CONTROL_PLANE_PROGRAM = {
+  $: 'deprecated:1.14',
+  image: 'string',
+  extraArgs: 'args',
+  extraVolumes: EXTRA_VOLUMES,
+  env: 'strings',
+  resources: RESOURCES,
+} as const satisfies ObjectTable;
+
 export const ROOT: ObjectTable = {
   version: 'string(v1alpha1)',
   debug: 'boolean',
@@ -301,24 +310,9 @@ export const ROOT: ObjectTable = {
       resources: RESOURCES,
       authorizationConfig: [{ $: 'since:1.9', type: 'string', name: 'string', webhook: 'object' }],
     },
-    controllerManager: {
-      $: 'deprecated:1.14',
-      image: 'string',
-      extraArgs: 'args',
-      extraVolumes: EXTRA_VOLUMES,
-      env: 'strings',
-      resources: RESOURCES,
-    },
+    controllerManager: CONTROL_PLANE_PROGRAM,
     proxy: { $: 'deprecated:1.14', disabled: 'boolean', image: 'string', mode: 'string', extraArgs: 'args' },
-    scheduler: {
-      $: 'deprecated:1.14',
-      image: 'string',
-      extraArgs: 'args',
-      extraVolumes: EXTRA_VOLUMES,
-      env: 'strings',
-      resources: RESOURCES,
-      config: 'object',
-    },
+    scheduler: { ...CONTROL_PLANE_PROGRAM, config: 'object' },
     discovery: {
       $: 'deprecated:1.14',
       enabled: 'boolean',

@@ -8,8 +8,8 @@ import { decodeCpio } from '../../../src/formats/cpio/decode-cpio.ts';
 import { layoutCpio } from '../../../src/formats/cpio/layout-cpio.ts';
 import { EMPTY_TREE, type Entry, type Tree, treeOf, treeOfLiterals } from '../../../src/tree/tree.ts';
 import { assertSameTree } from '../../support/tree.ts';
+import { FUZZ_RUNS } from '../../support/vectors.ts';
 
-const FUZZ_RUNS = Number(process.env.FUZZ_RUNS ?? 2000);
 const ATTRIBUTES = { mode: 0o644, uid: 7, gid: 8, mtime: 0x12345678 };
 
 /** One of everything, and a file with three names in two directories. */

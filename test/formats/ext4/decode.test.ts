@@ -16,36 +16,19 @@ import { guidOfLabel } from '../../../src/formats/gpt/guid.ts';
 import { type Entry, type Tree, treeOf } from '../../../src/tree/tree.ts';
 import { stream } from '../../support/bytes.ts';
 import { assertDamageIsRefused, metadataSectors } from '../../support/damage.ts';
-import { largeTree } from '../../support/xfs-trees.ts';
+import { largeTree, smallEntries } from '../../support/xfs-trees.ts';
 
 const CACHE = guidOfLabel('IMAGECACHE');
 const OPTIONS: Omit<Ext4Options, 'size'> = { uuid: CACHE, hashSeed: CACHE, epoch: 0, blockSize: 1024 };
 const SEED = volumeSeed(uuidBytes(CACHE));
 const BLOCK = 1024;
 
-/** Each form once, as small as it gets. */
 function smallTree(): Tree {
-  const common = { mode: 0o644, uid: 0, gid: 0, mtime: 0 } as const;
-  const content = ofMemory(stream('content', 5000));
-  const inode = Symbol('shared');
-  const xattrs = (...sizes: readonly number[]) => ({
-    xattrs: new Map(sizes.map((size, index) => [`user.${index}`, stream(`${index}`, size)])),
-  });
-  const entries: Entry[] = [
-    { kind: 'file', path: 'a/file', ...common, content },
-    { kind: 'file', path: 'a/one', ...common, content, inode },
-    { kind: 'file', path: 'a/two', ...common, content, inode },
-    { kind: 'symlink', path: 'a/short', ...common, target: 'file' },
-    { kind: 'symlink', path: 'a/long', ...common, target: 't'.repeat(500) },
-    { kind: 'block', path: 'a/disk', ...common, major: 8, minor: 1 },
-    { kind: 'fifo', path: 'a/fifo', ...common },
-    { kind: 'file', path: 'a/xattrs', ...common, content: EMPTY, ...xattrs(10) },
-    { kind: 'file', path: 'a/many xattrs', ...common, content: EMPTY, ...xattrs(10, 300, 20, 0) },
-    ...Array.from({ length: 12 }, (_, index): Entry => {
-      return { kind: 'file', path: `many/${'n'.repeat(200)}${index}`, ...common, content: EMPTY };
-    }),
-  ];
-  return treeOf(entries);
+  const file = (path: string, ...sizes: readonly number[]): Entry => {
+    const xattrs = new Map(sizes.map((size, index) => [`user.${index}`, stream(`${index}`, size)]));
+    return { kind: 'file', path, mode: 0o644, uid: 0, gid: 0, mtime: 0, content: EMPTY, xattrs };
+  };
+  return treeOf([...smallEntries(200), file('a/xattrs', 10), file('a/many xattrs', 10, 300, 20, 0)]);
 }
 
 const SIZE = 4 * MIB;

@@ -12,8 +12,8 @@ import { type Entry, type Tree, treeOf, treeOfLiterals } from '../../../src/tree
 import { memorySource, stream } from '../../support/bytes.ts';
 import { ext4OddTree, withLostAndFound } from '../../support/ext4-trees.ts';
 import { assertSameTree } from '../../support/tree.ts';
-import { vectorLines } from '../../support/vectors.ts';
-import { bootTree, EPOCH, largeTree, mixedTree, randomTree, wideTree } from '../../support/xfs-trees.ts';
+import { type UpstreamFile, vectorLines } from '../../support/vectors.ts';
+import { bootTree, EPOCH, largeTree, mixedTree, randomTree, upstreamTree, wideTree } from '../../support/xfs-trees.ts';
 
 const CACHE = guidOfLabel('IMAGECACHE');
 const COMMON: Ext4Options = { size: 64 * MIB, label: 'IMAGECACHE', uuid: CACHE, hashSeed: CACHE, epoch: EPOCH };
@@ -23,26 +23,12 @@ interface ImageCache {
   readonly size: number;
   readonly rootMode: string;
   readonly dumpe2fs: readonly string[];
-  readonly files: readonly {
-    readonly path: string;
-    readonly ino: number;
-    readonly mode: string;
-    readonly size?: number;
-    readonly mtime: number;
-  }[];
+  readonly files: readonly (Omit<UpstreamFile, 'uid' | 'gid'> & { readonly ino: number })[];
 }
 
 for (const { id, size, rootMode, dumpe2fs, files } of vectorLines<ImageCache>('ext4/image-caches.jsonl')) {
   test(`upstream's IMAGECACHE partition: ${id}`, async () => {
-    const permissions = (mode: string): number => Number(mode) & 0o7777;
-    const entries = files.map((file): Entry => {
-      const own = { path: file.path.slice(1), mode: permissions(file.mode), uid: 0, gid: 0, mtime: file.mtime };
-      return file.size === undefined
-        ? { kind: 'directory', ...own }
-        : { kind: 'file', ...own, content: zeros(file.size) };
-    });
-    const root: Entry = { kind: 'directory', path: '', mode: permissions(rootMode), uid: 0, gid: 0, mtime: EPOCH };
-    const tree = treeOf([root, ...entries]);
+    const tree = upstreamTree(rootMode, files);
     const bytes = layoutExt4(tree, { ...COMMON, size });
     const { superblock } = await openVolume(bytes, true);
     const theirs = (name: string): string => {

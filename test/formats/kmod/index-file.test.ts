@@ -4,8 +4,8 @@ import fc from 'fast-check';
 import { ImagerError } from '../../../src/errors.ts';
 import { decodeIndexFile } from '../../../src/formats/kmod/decode-index-file.ts';
 import { IndexBuilder, type IndexValue, type NodeOrder } from '../../../src/formats/kmod/index-file.ts';
+import { FUZZ_RUNS } from '../../support/vectors.ts';
 
-const FUZZ_RUNS = Number(process.env.FUZZ_RUNS ?? 2000);
 const ORDERS: readonly NodeOrder[] = ['pre-order', 'post-order'];
 
 function encode(entries: readonly (readonly [string, string, number])[], order: NodeOrder): Uint8Array {

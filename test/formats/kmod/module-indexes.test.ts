@@ -12,8 +12,7 @@ import { nodeCompression } from '../../../src/platform/node-compression.ts';
 import type { Compression } from '../../../src/platform/types.ts';
 import { fileAt, type Literal, treeOfLiterals } from '../../../src/tree/tree.ts';
 import { kernelModule, type TestModule } from '../../support/kernel-module.ts';
-
-const FUZZ_RUNS = Number(process.env.FUZZ_RUNS ?? 2000);
+import { FUZZ_RUNS } from '../../support/vectors.ts';
 
 interface Result {
   readonly warnings: readonly string[];

@@ -15,45 +15,20 @@ import { uuidBytes } from '../../../src/formats/xfs/superblock.ts';
 import { type Entry, type Tree, treeOf, treeOfLiterals } from '../../../src/tree/tree.ts';
 import { stream } from '../../support/bytes.ts';
 import { assertDamageIsRefused, metadataSectors } from '../../support/damage.ts';
-import { largeTree } from '../../support/xfs-trees.ts';
+import { largeTree, smallEntries } from '../../support/xfs-trees.ts';
 
 const OPTIONS: XfsOptions = { label: 'BOOT', uuid: guidOfLabel('BOOT'), features: 'lts_6.18', epoch: 0 };
 
-/** Each form once, as small as it gets. */
 function smallTree(): Tree {
-  const common = { mode: 0o644, uid: 0, gid: 0, mtime: 0 } as const;
-  const content = ofMemory(stream('content', 5000));
-  const inode = Symbol('shared');
-  const entries: Entry[] = [
-    { kind: 'file', path: 'a/file', ...common, content },
-    { kind: 'file', path: 'a/one', ...common, content, inode },
-    { kind: 'file', path: 'a/two', ...common, content, inode },
-    { kind: 'symlink', path: 'a/short', ...common, target: 'file' },
-    { kind: 'symlink', path: 'a/long', ...common, target: 't'.repeat(500) },
-    { kind: 'block', path: 'a/disk', ...common, major: 8, minor: 1 },
-    { kind: 'fifo', path: 'a/fifo', ...common },
-    ...Array.from({ length: 12 }, (_, index): Entry => {
-      return { kind: 'file', path: `many/${'n'.repeat(40)}${index}`, ...common, content: EMPTY };
-    }),
-    {
-      kind: 'file',
-      path: 'a/xattrs',
-      ...common,
-      content: EMPTY,
-      xattrs: new Map([
-        ['user.local', stream('local', 500)],
-        ['user.remote', stream('remote', 5000)],
-      ]),
-    },
-    {
-      kind: 'file',
-      path: 'a/many xattrs',
-      ...common,
-      content: EMPTY,
-      xattrs: new Map(Array.from({ length: 6 }, (_, index) => [`user.${index}`, stream('x', 900)])),
-    },
-  ];
-  return treeOf(entries);
+  const file = (path: string, xattrs: ReadonlyMap<string, Uint8Array>): Entry => {
+    return { kind: 'file', path, mode: 0o644, uid: 0, gid: 0, mtime: 0, content: EMPTY, xattrs };
+  };
+  const forms = [
+    ['user.local', stream('local', 500)],
+    ['user.remote', stream('remote', 5000)],
+  ] as const;
+  const six = Array.from({ length: 6 }, (_, index) => [`user.${index}`, stream('x', 900)] as const);
+  return treeOf([...smallEntries(40), file('a/xattrs', new Map(forms)), file('a/many xattrs', new Map(six))]);
 }
 
 const TREE = smallTree();

@@ -13,8 +13,17 @@ import { uuidBytes } from '../../../src/formats/xfs/superblock.ts';
 import { type Entry, type Tree, treeOf, treeOfLiterals } from '../../../src/tree/tree.ts';
 import { memorySource, stream } from '../../support/bytes.ts';
 import { assertSameTree } from '../../support/tree.ts';
-import { vectorLines } from '../../support/vectors.ts';
-import { bootTree, EPOCH, largeTree, mixedTree, oddTree, randomTree, wideTree } from '../../support/xfs-trees.ts';
+import { type UpstreamFile, vectorLines } from '../../support/vectors.ts';
+import {
+  bootTree,
+  EPOCH,
+  largeTree,
+  mixedTree,
+  oddTree,
+  randomTree,
+  upstreamTree,
+  wideTree,
+} from '../../support/xfs-trees.ts';
 
 const BOOT = guidOfLabel('BOOT');
 /** Each set and each sector size; all pairs are for xfs_repair to judge. */
@@ -30,13 +39,7 @@ const COMMON: XfsOptions = { label: 'BOOT', uuid: BOOT, features: 'lts_6.18', ep
 interface BootPartition {
   readonly id: string;
   readonly rootMode: string;
-  readonly files: readonly {
-    readonly path: string;
-    readonly ino: number;
-    readonly mode: string;
-    readonly size?: number;
-    readonly mtime: number;
-  }[];
+  readonly files: readonly (Omit<UpstreamFile, 'uid' | 'gid'> & { readonly ino: number })[];
   readonly superblock: Readonly<Record<string, string>>;
 }
 
@@ -48,14 +51,7 @@ const SET_BY_BITS: Readonly<Record<string, FeatureSet>> = {
 
 for (const { id, files, rootMode, superblock } of vectorLines<BootPartition>('xfs/boot-partitions.jsonl')) {
   test(`upstream's BOOT partition: ${id}`, async () => {
-    const common = { uid: 0, gid: 0 };
-    const permissions = (mode: string): number => Number(mode) & 0o7777;
-    const entries = files.map(({ path, mode, size, mtime }): Entry => {
-      const own = { path: path.slice(1), mode: permissions(mode), mtime, ...common };
-      return size === undefined ? { kind: 'directory', ...own } : { kind: 'file', ...own, content: zeros(size) };
-    });
-    const root: Entry = { kind: 'directory', path: '', mode: permissions(rootMode), mtime: EPOCH, ...common };
-    const tree = treeOf([root, ...entries]);
+    const tree = upstreamTree(rootMode, files);
     const features = SET_BY_BITS[`${superblock.features_incompat} ${superblock.features_ro_compat}`]!;
     const size = Number(superblock.dblocks) * 4096;
     const sectorSize = Number(superblock.sectsize);

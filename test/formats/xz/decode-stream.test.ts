@@ -10,6 +10,7 @@ import { encodeXz } from '../../../src/formats/xz/encode-stream.ts';
 import { layoutXz } from '../../../src/formats/xz/layout-stream.ts';
 import { nodeCompression } from '../../../src/platform/node-compression.ts';
 import { stream } from '../../support/bytes.ts';
+import { FUZZ_RUNS } from '../../support/vectors.ts';
 
 const LIMIT = 1 << 20;
 const CONTENTS = [
@@ -85,6 +86,6 @@ test('any bytes are refused or decoded, in bounds', async () => {
         assert.ok(error instanceof ImagerError, String(error));
       }
     }),
-    { numRuns: Number(process.env.FUZZ_RUNS ?? 2000), seed: 5 },
+    { numRuns: FUZZ_RUNS, seed: 5 },
   );
 });

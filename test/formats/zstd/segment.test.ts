@@ -117,7 +117,7 @@ describe('an opening', () => {
         const frame = await read(layoutZstdFrame(pieces.map((piece) => segment(piece, 3))));
         assert.ok(zstdDecompressSync(frame).equals(Buffer.concat(pieces)));
       }),
-      { numRuns: FUZZ_RUNS / 8 },
+      { numRuns: Math.ceil(FUZZ_RUNS / 8) },
     );
   });
 });
@@ -159,7 +159,13 @@ describe('hostile frames', () => {
 
   test('what passes is right behind anything', async () => {
     const turns = { passed: 0, failed: 0 };
-    const letters = fc.array(fc.nat(3), { minLength: 20, maxLength: 200 });
+    const drawn = fc.array(fc.nat(3), { minLength: 20, maxLength: 200 });
+    // What begins with a run that comes again at 8, 4 or 1 is what may rely on its start.
+    const runs = fc.tuple(fc.constantFrom(1, 4, 8), drawn).map(([every, all]) => all.map((_, at) => all[at % every]!));
+    const letters = fc.oneof(
+      drawn,
+      fc.tuple(runs, drawn).map(([run, rest]) => [...run.slice(0, 20), ...rest]),
+    );
     const histories = fc.array(fc.tuple(fc.integer({ min: 1, max: 40 }), fc.integer({ min: 3, max: 5 })), {
       minLength: 3,
       maxLength: 6,
@@ -190,9 +196,9 @@ describe('hostile frames', () => {
           }
         },
       ),
-      { numRuns: FUZZ_RUNS / 2 },
+      { numRuns: Math.ceil(FUZZ_RUNS / 2) },
     );
-    assert.ok(turns.passed > 100 && turns.failed > 0, JSON.stringify(turns));
+    assert.ok(turns.passed > FUZZ_RUNS / 20 && turns.failed > 0, JSON.stringify(turns));
   });
 });
 
