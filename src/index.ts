@@ -70,6 +70,7 @@ export type { PlannedImageCache } from './pipeline/image-cache-plan.ts';
 export { fetchOverlayProfiles } from './pipeline/overlay-image.ts';
 export type { PlannedOverlay } from './pipeline/overlay-plan.ts';
 export {
+  type MetaOrigin,
   type Plan,
   type PlannedInput,
   type PlannedOutput,

@@ -5,7 +5,7 @@ import { parseAssetSource } from '../pipeline/asset-source.ts';
 import type { CatalogOptions } from '../pipeline/catalog.ts';
 import { parseCompression } from '../pipeline/compression.ts';
 import { parseEpoch } from '../pipeline/epoch.ts';
-import type { PlanRequest } from '../pipeline/plan.ts';
+import type { MetaOrigin, PlanRequest } from '../pipeline/plan.ts';
 import { defaultStoreDirectory, type Workplace } from '../pipeline/workplace.ts';
 import { BUILT_IN_PROFILES } from '../profiles/built-in.ts';
 import { completeProfile } from '../profiles/complete.ts';
@@ -16,14 +16,7 @@ import { type FinalProfile, finaliseProfile, resolveProfile } from '../profiles/
 import { parseTalosVersion } from '../profiles/talos-version.ts';
 import { FLAGS, type FlagValues } from './flags.ts';
 import type { Io } from './io.ts';
-import {
-  type MetaOrigin,
-  type NamedImages,
-  parseMetaFlags,
-  profileFromFlags,
-  readMetaValues,
-  SMALLEST,
-} from './profile-from-flags.ts';
+import { type NamedImages, parseMetaFlags, profileFromFlags, readMetaValues, SMALLEST } from './profile-from-flags.ts';
 import { readText } from './text-input.ts';
 import { transportOf } from './transport-flags.ts';
 import { trustOf } from './trust-flags.ts';
@@ -78,7 +71,7 @@ export async function readBuildRequest(
       ...options,
       ...(level === undefined ? {} : { compressionLevel: level }),
       profile,
-      metaOrigins: new Map(given.meta.map(({ meta: { key }, origin }) => [key, origin])),
+      metaOrigins: given.meta,
     },
     warnings: [
       ...given.warnings,

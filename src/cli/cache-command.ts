@@ -1,4 +1,5 @@
 /** `imager cache create`: references from arguments, files and standard input, and the result told. */
+import { resolve } from 'node:path';
 import { ImagerError } from '../errors.ts';
 import { parseAssetSource } from '../pipeline/asset-source.ts';
 import { parseEpoch } from '../pipeline/epoch.ts';
@@ -40,7 +41,7 @@ function parseTarget(text: string): CacheTarget {
   if (!text.startsWith('oci:')) return { kind: 'directory', directory: text };
   const source = parseAssetSource(text);
   if (source.kind !== 'layout') throw new ImagerError('usage', `cache create: ${text}: want DIR or oci:DIR`);
-  return { kind: 'layout', directory: source.directory, name: source.name ?? DEFAULT_NAME };
+  return { kind: 'layout', directory: resolve(source.directory), name: source.name ?? DEFAULT_NAME };
 }
 
 function parseArchitectures(text: string): Architecture[] {

@@ -1,8 +1,10 @@
 /** Flags to a profile document (spec profiles-and-inputs 1.2): what the command line says, as if it were written down. */
+
 import { ImagerError, invalid } from '../errors.ts';
 import { type MetaValue, parseMetaValue } from '../meta/value.ts';
 import { parseStrictReference } from '../oci/reference.ts';
 import { parseCompression } from '../pipeline/compression.ts';
+import type { MetaOrigin } from '../pipeline/plan.ts';
 import type { Chunks, Files } from '../platform/types.ts';
 import { type ContainerAsset, type GivenProfile, KEY_ENROLMENTS, OUTPUT_KINDS } from '../profiles/profile.ts';
 import type { YamlMapping } from '../yaml/value.ts';
@@ -26,13 +28,6 @@ export interface NamedImages {
   readonly extensions: readonly string[];
   /** Of the overlay that was named without an image. */
   readonly overlay?: string;
-}
-
-/** A META value and the place it came from, for messages about its content. */
-export interface MetaOrigin {
-  readonly meta: MetaValue;
-  /** `network.yaml`, `standard input`, or the flag itself. */
-  readonly origin: string;
 }
 
 /** `--meta`, in order, with values as written. Throws `usage` as upstream does. */

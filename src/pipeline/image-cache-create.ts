@@ -1,14 +1,16 @@
 /** `imager cache create`: from references to a cache in a directory or an OCI layout. */
 import { ImagerError } from '../errors.ts';
-import { type CachedImage, collectImages } from '../imagecache/collect.ts';
+import { type CacheContents, type CachedImage, collectImages } from '../imagecache/collect.ts';
 import { checkCacheDirectory, readCacheDirectory } from '../imagecache/directory.ts';
 import { cacheImage, cacheLayer } from '../imagecache/layer.ts';
+import { blobPath } from '../imagecache/names.ts';
 import { writeCache } from '../imagecache/write.ts';
 import type { ImageSource } from '../oci/image-source.ts';
 import { openMirrorLayouts, throughLayouts } from '../oci/local/layout-mirror.ts';
 import { checkLayoutDirectory, writeToLayout } from '../oci/local/write-layout.ts';
 import { openRegistries, type RepositoryName } from '../oci/registry/registry.ts';
 import type { Architecture } from '../profiles/profile.ts';
+import { treeOf } from '../tree/tree.ts';
 import { checkEpoch } from './epoch.ts';
 import type { Workplace } from './workplace.ts';
 
@@ -70,7 +72,7 @@ export async function createImageCache(workplace: Workplace, request: ImageCache
     ...stopped,
     onBytes: (done, total) => onProgress?.({ task: 'fetching blobs', done, total, unit: 'bytes' }),
   });
-  if (target.kind === 'layout') await writeLayout(workplace, request, target);
+  if (target.kind === 'layout') await writeLayout(workplace, request, contents, target);
   const { images, blobs } = contents;
   const size = [...blobs.values()].reduce((sum, { descriptor }) => sum + descriptor.size, 0);
   return { images, blobs: blobs.size, size };
@@ -84,11 +86,15 @@ function stagingOf(layout: string): string {
 async function writeLayout(
   { platform, signal, onProgress }: Workplace,
   { architectures, epoch }: ImageCacheRequest,
+  { blobs, documents, tags }: CacheContents,
   { directory, name }: Extract<CacheTarget, { readonly kind: 'layout' }>,
 ): Promise<void> {
   const staging = stagingOf(directory);
   const stopped = signal === undefined ? {} : { signal };
-  const cache = await readCacheDirectory(platform.files, staging);
+  // What a stopped run of another list left there is no part of this one.
+  const wanted = new Set([...[...blobs.keys()].map(blobPath), ...documents.keys(), ...tags.keys()]);
+  const { entries } = await readCacheDirectory(platform.files, staging);
+  const cache = treeOf(entries.filter(({ path }) => wanted.has(path)));
   const layer = await cacheLayer(platform, cache, { epoch, ...stopped });
   for (const architecture of architectures) {
     const image = cacheImage(platform, layer, { os: 'linux', architecture }, epoch);

@@ -80,12 +80,19 @@ export interface Plan {
   readonly unsupported: readonly string[];
 }
 
+/** A META value and the place it came from, for messages about its content. */
+export interface MetaOrigin {
+  readonly meta: MetaValue;
+  /** `network.yaml`, `standard input`, or the flag itself. */
+  readonly origin: string;
+}
+
 /** All that decides what comes out of a build. */
 export interface PlanRequest extends AssetWishes {
   /** Seconds since 1970, 0..2^32-1: the time of everything in the output. */
   readonly epoch: number;
-  /** Names for META values in messages, by key: the file they came from. */
-  readonly metaOrigins?: ReadonlyMap<number, string>;
+  /** Names for META values in messages: the file they came from. */
+  readonly metaOrigins?: readonly MetaOrigin[];
   /** Take network documents as they are. */
   readonly skipNetworkCheck?: boolean;
   /** How hard to compress, as of the output format's own program; its usual level unless given. */
@@ -207,7 +214,8 @@ function checkMeta({ profile, metaOrigins, skipNetworkCheck }: PlanRequest): str
   return profile.customization.metaContents
     .filter(({ key }) => key === META_KEYS.metalNetworkPlatformConfig)
     .flatMap(({ key, value }) => {
-      const file = metaOrigins?.get(key) ?? 'meta value 0xa';
+      const known = metaOrigins?.find(({ meta }) => meta.key === key && meta.value === value);
+      const file = known?.origin ?? 'meta value 0xa';
       const options = version?.major === 1 ? { file, talosMinor: version.minor } : { file };
       return checkNetworkDocument(value, options).warnings;
     });

@@ -51,6 +51,23 @@ async function bench(): Promise<Bench> {
   };
 }
 
+test('a layout has nothing of what a stopped run of another list left beside it', async () => {
+  await using it = await bench();
+  const created = async (name: string): Promise<string> => {
+    const target = `oci:${it.at.path(name)}:cache`;
+    const { code, stderr } = await it.create([`${it.registry.host}/team/app:v1`, target, '--arch', 'amd64', '--quiet']);
+    assert.equal(code, 0, stderr);
+    return readFile(it.at.path(`${name}/index.json`), 'utf8');
+  };
+  const clean = await created('clean');
+  await it.create([`${it.registry.host}/team/tool:v1`, it.at.path('left.partial'), '--arch', 'amd64', '--quiet']);
+  assert.equal(await created('left'), clean);
+  assert.deepEqual(
+    (await readdir(it.at.directory)).filter((name) => name.includes('partial')),
+    [],
+  );
+});
+
 describe('images come from', () => {
   test('arguments, files and standard input, each once and in order', async () => {
     await using it = await bench();

@@ -223,6 +223,15 @@ describe('refused', () => {
     assert.match(stderr, /SOURCE_DATE_EPOCH "now": want whole seconds/);
   });
 
+  test('of several network documents the one that is wrong', async () => {
+    await writeFile(space.path('bad.yaml'), 'addresses: [{address: nonsense}]\n');
+    await writeFile(space.path('good.yaml'), 'addresses: []\n');
+    const meta = ['bad', 'good'].flatMap((name) => ['--meta', `0xa=@${space.path(`${name}.yaml`)}`]);
+    const { code, stderr } = await imager(['plan', ...COMMON, 'iso', '--no-resolve', ...meta]);
+    assert.equal(code, 2);
+    assert.match(stderr, /bad\.yaml:1:\d+: addresses\[0\]\.address: "nonsense"/);
+  });
+
   test('a document has overlay options as they were given', async () => {
     await writeFile(space.path('typed.yaml'), 'float: 1.5\ntext: "1.5"\nlarge: 12345678901234567890\n');
     const overlay = ['--overlay-image', 'oci:./none', '--overlay-name', 'board'];

@@ -113,7 +113,13 @@ describe('the same digest', () => {
   test('for warnings, and names of what messages are about', async () => {
     const customization = { metaContents: [{ key: 0xa, value: '# nothing\n' }] };
     const digest = await digestFor({ customization });
-    assert.equal(await digestFor({ customization }, { metaOrigins: new Map([[0xa, 'net.yaml']]) }), digest);
+    assert.equal(
+      await digestFor(
+        { customization },
+        { metaOrigins: [{ meta: customization.metaContents[0]!, origin: 'net.yaml' }] },
+      ),
+      digest,
+    );
     assert.equal(await digestFor({ customization }, { skipNetworkCheck: true }), digest);
   });
 

@@ -118,7 +118,7 @@ describe('what is checked before anything is fetched', () => {
 
   test('a network document, with file and line', async () => {
     const request = testRequest(meta('addresses:\n  - adress: 192.0.2.1/24\n'), {
-      metaOrigins: new Map([[0xa, 'net.yaml']]),
+      metaOrigins: [{ meta: { key: 0xa, value: 'addresses:\n  - adress: 192.0.2.1/24\n' }, origin: 'net.yaml' }],
     });
     await assert.rejects(planBuild(NOWHERE, request, { resolve: false }), {
       code: 'invalid-input',
