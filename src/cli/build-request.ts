@@ -152,13 +152,13 @@ async function overlayProfilesOf(
   flags: FlagValues,
   io: Io,
 ): Promise<OverlayProfiles> {
-  const { overlay, baseProfileName } = completeProfile(given);
+  const { overlay, baseProfileName, input } = completeProfile(given);
   const isKnown = contacts === 'for unknown profiles' && BUILT_IN_PROFILES.has(baseProfileName);
   if (overlay === null || baseProfileName === '' || contacts === 'never' || isKnown) {
     return { profiles: new Map(), warnings: [] };
   }
   const { fetchOverlayProfiles } = await import('../pipeline/overlay-image.ts');
-  return fetchOverlayProfiles(await workplaceOf(flags, io), overlay, baseProfileName);
+  return fetchOverlayProfiles(await workplaceOf(flags, io, { input }), overlay, baseProfileName);
 }
 
 async function finalise(
@@ -191,8 +191,14 @@ function versionWarnings({ version }: FinalProfile): string[] {
   return [];
 }
 
-/** Where and how the inputs of a build are reached, and whose they may be. Throws `invalid-input` for mirrors and policies, `io`. */
-export async function workplaceOf(flags: FlagValues, io: Io): Promise<Workplace> {
+/**
+ * Where and how the inputs of a build are reached, and whose they may be: by the flags, then by what the profile names. Throws `invalid-input` for mirrors and policies, `io`.
+ */
+export async function workplaceOf(
+  flags: FlagValues,
+  io: Io,
+  { input }: { readonly input?: { readonly policy?: string } } = {},
+): Promise<Workplace> {
   const { platform, signal } = io;
   const hostsDir = flags.text.get('hosts-dir');
   return {
@@ -207,7 +213,7 @@ export async function workplaceOf(flags: FlagValues, io: Io): Promise<Workplace>
       },
       platform,
     ),
-    trust: await trustOf(flags, io),
+    trust: await trustOf(flags, io, input?.policy || undefined),
     overlayPrograms: flags.switches.has('allow-overlay-program') ? 'allowed' : 'verified',
     signal,
   };

@@ -6,6 +6,7 @@ import { buildInstaller, type InstallerArtifact, writeInstallerLayout } from '..
 import { pushInstaller } from '../pipeline/installer-push.ts';
 import type { Plan } from '../pipeline/plan.ts';
 import type { Workplace } from '../pipeline/workplace.ts';
+import type { FinalProfile } from '../profiles/resolve.ts';
 import { flagsByArchitecture } from './architectures.ts';
 import {
   checkStandardOutput,
@@ -57,7 +58,7 @@ export async function runInstaller(profileName: string, flags: FlagValues, io: I
 
 async function buildOne(wanted: BuildRequest, surroundings: Surroundings): Promise<Built> {
   const { flags, reporting } = surroundings;
-  const workplace = await workplaceWith(surroundings);
+  const workplace = await workplaceWith(surroundings, wanted.request.profile);
   const plan = await planned(workplace, wanted, surroundings);
   const { local } = installerOutput(flags);
   if (local.kind === 'archives') reporting?.reserve(local.directory, [plan.outputs[0]!.path]);
@@ -146,9 +147,10 @@ function artifactsOf(built: readonly Built[]): InstallerArtifact[] {
   return built.map(({ artifact }) => artifact);
 }
 
-async function workplaceWith({ flags, io, progress }: Surroundings): Promise<Workplace> {
+/** What is built is verified already where it is only written or pushed: without a `profile`. */
+async function workplaceWith({ flags, io, progress }: Surroundings, profile?: FinalProfile): Promise<Workplace> {
   return {
-    ...(await workplaceOf(flags, io)),
+    ...(await workplaceOf(flags, io, profile)),
     onProgress: progress.report,
     onVerification: progress.verified,
     onWarning: progress.warn,

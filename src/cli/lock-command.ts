@@ -39,7 +39,7 @@ export async function runLock({ profiles, flags, update }: LockInvocation, io: I
 
 async function lockOf(profile: string, flags: FlagValues, io: Io): Promise<LockedBuild> {
   const { request, warnings } = await readBuildRequest(profile, flags, io);
-  const plan = await planBuild(await workplaceOf(flags, io), request, { resolve: true });
+  const plan = await planBuild(await workplaceOf(flags, io, request.profile), request, { resolve: true });
   for (const warning of [...warnings, ...plan.warnings]) io.stderr.write(`warning: ${warning}\n`);
   return lockBuild(profile, inputFlags(flags), plan);
 }

@@ -34,7 +34,9 @@ export async function runPlan(invocation: PlanInvocation, io: Io): Promise<numbe
   }
   const plans: Plan[] = [];
   for (const { request, warnings, hosts } of requests) {
-    const decided = await planBuild(await workplaceOf(flags, io), request, { resolve: resolve && hasDigests });
+    const decided = await planBuild(await workplaceOf(flags, io, request.profile), request, {
+      resolve: resolve && hasDigests,
+    });
     await checkLocked(profile, flags, decided, io);
     const all = [...decided.hosts, ...hosts, ...(output?.push === undefined ? [] : [output.push.registry])];
     const plan = { ...decided, hosts: [...new Set(all)], warnings: [...warnings, ...decided.warnings] };

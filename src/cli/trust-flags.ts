@@ -12,14 +12,15 @@ import { rootFinderOf } from './root-source.ts';
 /** A PEM public key is far smaller. */
 export const KEY_LIMIT: number = 64 * 1024;
 
-/** Throws `usage`, `invalid-input` for a policy file, `io` for files that are not there. */
+/** `policyOfProfile` counts where no flag names a policy file. Throws `usage`, `invalid-input` for a policy file, `io` for files that are not there. */
 export async function trustOf(
   { text, lists, switches }: FlagValues,
   io: Pick<Io, 'platform' | 'signal' | 'now'>,
+  policyOfProfile?: string,
 ): Promise<TrustSettings> {
   const { files } = io.platform;
   const readKey = async (path: string): Promise<string> => new TextDecoder().decode(await files.read(path, KEY_LIMIT));
-  const policy = text.get('policy');
+  const policy = text.get('policy') ?? policyOfProfile;
   const file = policy === undefined ? undefined : await readPolicyFile(policy, files, readKey);
   const allowed = (lists.get('allow-unsigned') ?? []).map(
     (pattern): TrustRule => ({ pattern, demand: { kind: 'unsigned' }, origin: '--allow-unsigned' }),

@@ -77,6 +77,8 @@ export interface Input {
   readonly overlayInstaller: ContainerAsset;
   readonly secureboot: SecureBootAssets | null;
   readonly systemExtensions: readonly ContainerAsset[];
+  /** Path of the rules that say by whom images must be signed; no field of upstream's. */
+  readonly policy: string;
 }
 
 export interface SecureBootAssets {

@@ -117,6 +117,7 @@ const INPUT: RowsOf<Input> = {
   overlayInstaller: { type: 'group', rows: CONTAINER_ASSET },
   secureboot: { type: 'optional group', rows: SECURE_BOOT },
   systemExtensions: { type: 'list', item: { type: 'group', rows: CONTAINER_ASSET } },
+  policy: TEXT,
 };
 
 const OVERLAY: RowsOf<OverlayOptions> = {

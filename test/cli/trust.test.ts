@@ -142,6 +142,35 @@ test('a policy file decides by the most specific rule', async () => {
   assert.equal(signed.code, 0, signed.stderr);
 });
 
+test('a profile document names its policy; a flag goes before it', async () => {
+  const allowing = space.path('allowing.yaml');
+  await writeFile(allowing, 'rules:\n  - {pattern: "registry.example/*", allowUnsigned: true}\n');
+  const demanding = space.path('demanding.yaml');
+  await writeFile(demanding, 'rules:\n  - {pattern: "registry.example/*", keys: [key.pem]}\n');
+  const registry = await startRegistry();
+  try {
+    registry.serve('team/imager', VERSION, image);
+    const built = (policy: string, ...args: readonly string[]): ReturnType<typeof imager> => {
+      const stdin = [
+        `baseProfileName: iso\narch: arm64\nversion: ${VERSION}`,
+        `input: {policy: ${policy}}`,
+        'output: {kind: kernel, outFormat: raw}\n',
+      ].join('\n');
+      const reach = ['--mirror', `registry.example=http://${registry.host}`, '--store', space.path('store-profile')];
+      const assets = ['--imager-image', `registry.example/team/imager:${VERSION}`, '-o', space.path('out-profile')];
+      return imager(['-', ...assets, ...reach, ...args], { stdin });
+    };
+    assert.equal((await built(allowing)).code, 0);
+    const refused = await built(demanding);
+    assert.equal(refused.code, 5);
+    assert.match(refused.stderr, /no signature, wanted by/);
+    assert.equal((await built(demanding, '--policy', allowing)).code, 0);
+    assert.equal((await built(space.path('nowhere.yaml'))).code, 6);
+  } finally {
+    await registry.close();
+  }
+});
+
 test('mistakes in a policy file have their places', async () => {
   const policy = space.path('broken.yaml');
   await writeFile(
