@@ -1,7 +1,7 @@
 /** An OCI image layout (image-spec image-layout.md) as a source of images: a directory, or the same inside an archive. */
 import { type Bytes, ofSource, slice } from '../../bytes/bytes.ts';
 import { chunks, toMemory } from '../../bytes/read.ts';
-import { type Digest, parseDigest } from '../../bytes/units.ts';
+import { type Digest, hexOf, parseDigest } from '../../bytes/units.ts';
 import { ImagerError, invalid, withContext } from '../../errors.ts';
 import type { Files, Platform as Machine } from '../../platform/types.ts';
 import { digestOf, type Hasher } from '../digest-check.ts';
@@ -139,8 +139,9 @@ function missing(label: string, digest: Digest): never {
   throw new ImagerError('dependency', `${label}: blob ${digest} is not there`, { hint: 'the layout is incomplete' });
 }
 
-function blobPathOf(digest: Digest): string {
-  return `blobs/sha256/${digest.slice('sha256:'.length)}`;
+/** Below the directory of a layout. */
+export function blobPathOf(digest: Digest): string {
+  return `blobs/sha256/${hexOf(digest)}`;
 }
 
 async function readFile(open: OpenFile, path: string, what: string): Promise<Uint8Array> {

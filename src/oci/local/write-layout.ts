@@ -1,6 +1,7 @@
 /** Images into an OCI image layout directory (image-spec image-layout.md), a new one or one that has others already. */
 import { type Bytes, ofMemory } from '../../bytes/bytes.ts';
 import { toMemory } from '../../bytes/read.ts';
+import type { Digest } from '../../bytes/units.ts';
 import { type WriteOptions, writeToFile } from '../../bytes/write.ts';
 import { invalid } from '../../errors.ts';
 import type { Files, Platform as Machine } from '../../platform/types.ts';
@@ -8,7 +9,7 @@ import { blobsOf, type ComposedImage, manifestDescriptor, topManifest } from '..
 import type { RawManifest } from '../image-source.ts';
 import { MANIFEST_LIMIT } from '../manifest.ts';
 import { OCI_INDEX } from '../media-types.ts';
-import { fileOpener, REF_NAME } from './layout.ts';
+import { blobPathOf, fileOpener, REF_NAME } from './layout.ts';
 
 export interface WriteLayoutOptions extends Pick<WriteOptions, 'signal' | 'sync' | 'temporarySuffix'> {
   /** Told of bytes written, of all blobs together. */
@@ -31,7 +32,7 @@ export async function writeToLayout(
   const others = (await entriesOf(files, directory)).filter(({ annotations }) => annotations?.[REF_NAME] !== name);
   const top = topManifest(machine, images);
   const documents = new Map([...images.map(({ manifest }) => manifest), top].map((one) => [one.digest, one.raw]));
-  const contents: (readonly [digest: string, bytes: Bytes])[] = [
+  const contents: (readonly [digest: Digest, bytes: Bytes])[] = [
     ...blobsOf(images).map(({ descriptor, bytes }) => [descriptor.digest, bytes] as const),
     ...[...documents].map(([digest, raw]) => [digest, ofMemory(raw)] as const),
   ];
@@ -86,13 +87,13 @@ async function entriesOf(files: Files, directory: string): Promise<readonly Entr
 async function writeBlobs(
   files: Files,
   directory: string,
-  contents: readonly (readonly [digest: string, bytes: Bytes])[],
+  contents: readonly (readonly [digest: Digest, bytes: Bytes])[],
   options: WriteLayoutOptions,
 ): Promise<void> {
   const total = contents.reduce((sum, [, { size }]) => sum + size, 0);
   let before = 0;
   for (const [digest, bytes] of contents) {
-    const path = `${directory}/blobs/sha256/${digest.slice('sha256:'.length)}`;
+    const path = `${directory}/${blobPathOf(digest)}`;
     // Renamed into place when it was whole: a size that is right is the content that is right.
     const start = before;
     before += bytes.size;

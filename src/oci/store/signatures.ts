@@ -1,8 +1,8 @@
 /** What was looked at when an image was verified, by the image's digest: so that it is verified again where nothing may be contacted. */
-import type { Digest } from '../../bytes/units.ts';
+import { type Digest, hexOf } from '../../bytes/units.ts';
 import type { Platform as Machine } from '../../platform/types.ts';
 import type { SignatureRecord } from '../../trust/record.ts';
-import { hexOf, replaceFile, storePaths } from './files.ts';
+import { replaceFile, storePaths } from './files.ts';
 
 /** A hundred signatures of a MiB each, in base64, and then some. */
 const RECORD_LIMIT: number = 200 << 20;
