@@ -86,7 +86,7 @@ async function keptRun(
     const sandbox = await findSandbox(platform, signal);
     await withScratch(workplace, 'overlay', async (scratch) => {
       const { files, ...written } = await install(installer, { platform, sandbox, scratch, timeout, signal }, diskSize);
-      const gap = await gapWrites({ ...written, taken, gapEnd }, `overlay ${fetched.image}`);
+      const gap = await gapWrites({ ...written, taken, gapEnd }, `overlay ${fetched.image}`, signal);
       for await (const chunk of chunks(archiveOf(files, gap))) await writer.write(chunk);
     });
   });
