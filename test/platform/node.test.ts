@@ -28,6 +28,7 @@ async function collect(chunks: Chunks): Promise<Buffer> {
   return Buffer.concat(parts);
 }
 
+const program = { environment: {}, timeout: 5000, outputLimit: 1000, args: [] as string[] };
 const DATA = Buffer.concat([stream('platform', 100_000), Buffer.alloc(3_000_000)]);
 
 test('gunzip takes all members; zstd takes a frame', async () => {
@@ -116,7 +117,32 @@ test('files: information, lists, limits, exclusive creation', async () => {
   await assert.rejects(platform.files.source(directory), { code: 'io' });
 });
 
-const program = { environment: {}, timeout: 5000, outputLimit: 1000, args: [] as string[] };
+test('files: what does not say how large it is is read up to the limit and no further', async () => {
+  await assert.rejects(platform.files.read('/dev/zero', 3_000_000), {
+    code: 'invalid-input',
+    message: '/dev/zero: more than 3000000 bytes',
+  });
+  const pipe = join(directory, 'pipe');
+  const made = await platform.run({
+    ...program,
+    environment: { PATH: '/usr/bin:/bin' },
+    command: 'mkfifo',
+    args: [pipe],
+  });
+  assert.equal(made.exitCode, 0);
+  const write = async (): Promise<void> => {
+    const file = await open(pipe, 'w');
+    // A reader that has enough closes its end.
+    await file.writeFile(DATA).catch(() => undefined);
+    await file.close();
+  };
+  const [whole] = await Promise.all([platform.files.read(pipe, DATA.length), write()]);
+  assert.ok(DATA.equals(whole));
+  await Promise.all([assert.rejects(platform.files.read(pipe, DATA.length - 1), { code: 'invalid-input' }), write()]);
+  await writeFile(join(directory, 'empty'), '');
+  assert.equal((await platform.files.read(join(directory, 'empty'), 0)).length, 0);
+  assert.ok((await platform.files.read('/proc/self/status', 1 << 20)).length > 0);
+});
 
 test('directories are made with their parents, and what refuses is an error, never a hang', async () => {
   const path = join(directory, 'a', 'b', 'c');
