@@ -1,6 +1,6 @@
 /** From what the user named to one image manifest: by tag, digest or name, through indexes, for one platform. */
 import { type Digest, parseDigest } from '../bytes/units.ts';
-import { ImagerError, invalid } from '../errors.ts';
+import { ImagerError, invalid, stopIfAborted } from '../errors.ts';
 import { checkDigest, digestOf, type Hasher, sizeError } from './digest-check.ts';
 import type { Descriptor, Platform, RawManifest } from './image-source.ts';
 import { type ImageConfig, type ImageIndex, type ImageManifest, parseImageConfig, parseManifest } from './manifest.ts';
@@ -115,11 +115,11 @@ async function descend(search: Search, index: ImageIndex, depth: number): Promis
 async function look(search: Search, child: Descriptor, depth: number, fits: boolean): Promise<Found | undefined> {
   const { hasher, reader, wanted, signal } = search;
   if (search.inVain.has(child.digest)) return undefined;
-  signal?.throwIfAborted();
   search.looked++;
   if (search.looked > MAX_DOCUMENTS)
     throw invalid(`${reader.label}: more than ${MAX_DOCUMENTS} manifests below one index`);
   const what = `${reader.label} ${child.digest}`;
+  stopIfAborted(signal, what);
   const raw = await reader.manifest(child.digest, signal);
   checkDigest(digestOf(hasher, raw.raw), child.digest, what);
   if (raw.raw.length !== child.size) throw sizeError(what, raw.raw.length, child.size);

@@ -7,7 +7,7 @@ import { isZero } from '../bytes/blocks.ts';
 import { type Bytes, ofMemory, type Placement } from '../bytes/bytes.ts';
 import { readInto } from '../bytes/read.ts';
 import { KIB } from '../bytes/units.ts';
-import { ImagerError } from '../errors.ts';
+import { ImagerError, stopIfAborted } from '../errors.ts';
 
 /** Bytes `start` up to, not including, `end`. */
 export interface Area {
@@ -59,7 +59,7 @@ async function writesIn(
   const placements: Placement[] = [];
   const buffer = new Uint8Array(STEP);
   for (let position = from; position < to; position += STEP) {
-    signal?.throwIfAborted();
+    stopIfAborted(signal, what);
     const data = buffer.subarray(0, Math.min(STEP, to - position));
     await readInto(disk, position, data);
     if (isAllZero(data)) continue;

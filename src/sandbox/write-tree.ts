@@ -3,7 +3,7 @@ import { isZero } from '../bytes/blocks.ts';
 import { type Bytes, slice } from '../bytes/bytes.ts';
 import { chunks } from '../bytes/read.ts';
 import { KIB } from '../bytes/units.ts';
-import { ImagerError } from '../errors.ts';
+import { ImagerError, stopIfAborted } from '../errors.ts';
 import type { Files, NewFile } from '../platform/types.ts';
 import { type FileEntry, resolve, type Tree } from '../tree/tree.ts';
 
@@ -39,7 +39,7 @@ export async function writeTree(files: Files, tree: Tree, directory: string, opt
     );
   }
   for (const entry of tree.entries) {
-    signal?.throwIfAborted();
+    stopIfAborted(signal, directory);
     const path = entry.path === '' ? directory : `${directory}/${entry.path}`;
     if (entry.kind === 'directory') await files.makeDirectory(path);
     const file = written.get(entry.path);
@@ -75,8 +75,8 @@ export async function writeFile(
 
 async function writePieces(file: NewFile, start: number, content: Bytes, signal?: AbortSignal): Promise<void> {
   let position = start;
-  const options = { chunkSize: PIECE, isTransient: true, ...(signal === undefined ? {} : { signal }) };
-  for await (const chunk of chunks(content, options)) {
+  for await (const chunk of chunks(content, { chunkSize: PIECE, isTransient: true })) {
+    stopIfAborted(signal, file.path);
     if (!isZero(chunk)) await file.write(position, chunk);
     position += chunk.length;
   }

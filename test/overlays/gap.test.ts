@@ -51,5 +51,5 @@ test('a disk of gigabytes that occupies a block too many is looked through in se
   assert.deepEqual(await gapWrites(written, 'overlay'), []);
   assert.ok(performance.now() - start < 20_000, `${performance.now() - start} ms`);
   const signal = AbortSignal.timeout(20);
-  await assert.rejects(gapWrites(written, 'overlay', signal), { name: 'TimeoutError' });
+  await assert.rejects(gapWrites(written, 'overlay', signal), { code: 'canceled' });
 });

@@ -4,7 +4,7 @@ import { chunks, toMemory } from '../../bytes/read.ts';
 import { type Digest, hexOf, parseDigest } from '../../bytes/units.ts';
 import { ImagerError, invalid, withContext } from '../../errors.ts';
 import type { Files, Platform as Machine } from '../../platform/types.ts';
-import { digestOf, type Hasher } from '../digest-check.ts';
+import { digestOf, type Hasher, sizeError } from '../digest-check.ts';
 import type { Descriptor, ImageSource, RawManifest } from '../image-source.ts';
 import { type ImageIndex, MANIFEST_LIMIT, parseManifest } from '../manifest.ts';
 import { INDEX_TYPES, MANIFEST_TYPES, OCI_INDEX } from '../media-types.ts';
@@ -60,8 +60,10 @@ export async function layoutSource(hasher: Hasher, label: string, open: OpenFile
       bySubject ??= referrersInLayout(hasher, (one) => open(blobPathOf(one)), index, label);
       return (await bySubject).get(digest) ?? [];
     },
-    async blob({ digest }, from, signal) {
+    async blob({ digest, size }, from, signal) {
       const bytes = await blobAt(open, label, digest);
+      // Nothing that is asked for again becomes longer or shorter.
+      if (bytes.size !== size) throw sizeError(`${label}: blob ${digest}`, bytes.size, size);
       const rest = slice(bytes, Math.min(from, bytes.size));
       return { from, chunks: chunks(rest, signal === undefined ? {} : { signal }) };
     },
