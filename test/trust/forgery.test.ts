@@ -142,6 +142,18 @@ test('a layer whose digest is none is never asked for, and hides no other', asyn
   );
 });
 
+test('timestamps of authorities nobody trusts do not matter to a key whose policy ignores them', async () => {
+  for (const id of ['bundle-key-tsa', 'legacy-key-tsa']) {
+    const one = caseOf(id);
+    for (const timestamp of [undefined, 'ignore', 'require'] as const) {
+      const { timestamp: _, ...policy } = one.policy;
+      const asked = timestamp === undefined ? policy : { ...policy, timestamp };
+      const { verdict } = await verifyImage(signatureSourceOf(one), digestOf(one), asked, EMPTY_ROOT);
+      assert.equal(verdict, timestamp === 'require' ? 'refuse' : 'accept', `${id} ${timestamp}`);
+    }
+  }
+});
+
 /** What the accepted signature is over. */
 async function acceptedContent(source: SignatureSource, one: CosignCase, report: VerificationReport): Promise<string> {
   const { candidates } = await collectSignatures(source, digestOf(one));
