@@ -10,6 +10,7 @@ import type { RawManifest } from '../image-source.ts';
 import { MANIFEST_LIMIT } from '../manifest.ts';
 import { OCI_INDEX } from '../media-types.ts';
 import { blobPathOf, fileOpener, REF_NAME } from './layout.ts';
+import { isWholeBlob } from './whole-blob.ts';
 
 export interface WriteLayoutOptions extends Pick<WriteOptions, 'signal' | 'sync' | 'temporarySuffix'> {
   /** Told of bytes written, of all blobs together. */
@@ -37,7 +38,7 @@ export async function writeToLayout(
     ...[...documents].map(([digest, raw]) => [digest, ofMemory(raw)] as const),
   ];
   await files.makeDirectory(`${directory}/blobs/sha256`);
-  await writeBlobs(files, directory, contents, options);
+  await writeBlobs(machine, directory, contents, options);
   const [only] = images;
   const described =
     images.length === 1
@@ -66,6 +67,10 @@ function isUnfinished(names: readonly string[]): boolean {
   );
 }
 
+function isObject(value: unknown): value is Entry {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
 /** What `index.json` lists already. */
 async function entriesOf(files: Files, directory: string): Promise<readonly Entry[]> {
   if ((await files.info(directory)) === undefined || (await files.list(directory)).length === 0) return [];
@@ -77,7 +82,8 @@ async function entriesOf(files: Files, directory: string): Promise<readonly Entr
   const text = new TextDecoder().decode(await toMemory(index, MANIFEST_LIMIT, `${directory}/index.json`));
   try {
     const { manifests } = JSON.parse(text) as { readonly manifests?: unknown };
-    if (Array.isArray(manifests)) return manifests as Entry[];
+    if (manifests === null) return [];
+    if (Array.isArray(manifests) && manifests.every(isObject)) return manifests;
   } catch {
     throw broken;
   }
@@ -85,7 +91,7 @@ async function entriesOf(files: Files, directory: string): Promise<readonly Entr
 }
 
 async function writeBlobs(
-  files: Files,
+  machine: Pick<Machine, 'files' | 'hash'>,
   directory: string,
   contents: readonly (readonly [digest: Digest, bytes: Bytes])[],
   options: WriteLayoutOptions,
@@ -94,15 +100,14 @@ async function writeBlobs(
   let before = 0;
   for (const [digest, bytes] of contents) {
     const path = `${directory}/${blobPathOf(digest)}`;
-    // Renamed into place when it was whole: a size that is right is the content that is right.
     const start = before;
     before += bytes.size;
-    if ((await files.info(path))?.size === bytes.size) {
+    if (await isWholeBlob(machine, directory, { digest, size: bytes.size }, options.signal)) {
       options.onProgress?.(before, total);
       continue;
     }
     const onProgress = (done: number): void => options.onProgress?.(start + done, total);
-    await writeToFile(files, path, bytes, { ...fileOptions(options), onProgress });
+    await writeToFile(machine.files, path, bytes, { ...fileOptions(options), onProgress });
   }
 }
 
