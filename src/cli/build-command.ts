@@ -31,7 +31,7 @@ export async function runBuild(profileName: string, flags: FlagValues, io: Io): 
       progress.warn(text);
     };
     const workplace = {
-      ...(await workplaceOf(flags, io)),
+      ...(await workplaceOf(flags, io, onWarning)),
       onProgress: progress.report,
       onVerification: progress.verified,
       onWarning,

@@ -179,7 +179,11 @@ function versionWarnings({ version }: FinalProfile): string[] {
 }
 
 /** Where and how the inputs of a build are reached, and whose they may be. Throws `invalid-input` for mirrors and policies, `io`. */
-export async function workplaceOf(flags: FlagValues, { platform, signal }: Io): Promise<Workplace> {
+export async function workplaceOf(
+  flags: FlagValues,
+  { platform, signal }: Io,
+  onWarning?: (text: string) => void,
+): Promise<Workplace> {
   const hostsDir = flags.text.get('hosts-dir');
   return {
     platform,
@@ -193,7 +197,7 @@ export async function workplaceOf(flags: FlagValues, { platform, signal }: Io): 
       },
       platform,
     ),
-    trust: await trustOf(flags, platform),
+    trust: await trustOf(flags, platform, onWarning),
     overlayPrograms: flags.switches.has('allow-overlay-program') ? 'allowed' : 'verified',
     signal,
   };

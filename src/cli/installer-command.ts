@@ -140,7 +140,7 @@ function artifactsOf(built: readonly Built[]): InstallerArtifact[] {
 
 async function workplaceWith({ flags, io, progress }: Surroundings): Promise<Workplace> {
   return {
-    ...(await workplaceOf(flags, io)),
+    ...(await workplaceOf(flags, io, progress.warn)),
     onProgress: progress.report,
     onVerification: progress.verified,
     onWarning: progress.warn,

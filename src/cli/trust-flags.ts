@@ -4,6 +4,7 @@ import { ImagerError } from '../errors.ts';
 import type { TrustSettings } from '../pipeline/verify-image.ts';
 import type { Platform } from '../platform/types.ts';
 import type { SignaturePolicy } from '../trust/policy.ts';
+import type { PolicyFile } from '../trust/policy-file.ts';
 import type { TrustRule } from '../trust/rules.ts';
 import type { FlagValues } from './flags.ts';
 
@@ -11,10 +12,15 @@ import type { FlagValues } from './flags.ts';
 export const KEY_LIMIT: number = 64 * 1024;
 
 /** Throws `usage`, `invalid-input` for a policy file, `io` for files that are not there. */
-export async function trustOf({ text, lists }: FlagValues, { files }: Pick<Platform, 'files'>): Promise<TrustSettings> {
+export async function trustOf(
+  { text, lists }: FlagValues,
+  { files }: Pick<Platform, 'files'>,
+  onWarning?: (text: string) => void,
+): Promise<TrustSettings> {
   const readKey = async (path: string): Promise<string> => new TextDecoder().decode(await files.read(path, KEY_LIMIT));
   const policy = text.get('policy');
   const file = policy === undefined ? undefined : await readPolicyFile(policy, files, readKey);
+  for (const warning of file?.warnings ?? []) onWarning?.(warning);
   const allowed = (lists.get('allow-unsigned') ?? []).map(
     (pattern): TrustRule => ({ pattern, demand: { kind: 'unsigned' }, origin: '--allow-unsigned' }),
   );
@@ -31,13 +37,13 @@ async function readPolicyFile(
   path: string,
   files: Platform['files'],
   readKey: (path: string) => Promise<string>,
-): Promise<Pick<TrustSettings, 'rules' | 'trustedRoot'>> {
+): Promise<Pick<PolicyFile, 'rules' | 'warnings' | 'trustedRoot'>> {
   const { parsePolicyFile, POLICY_FILE_LIMIT } = await import('../trust/policy-file.ts');
   const { decodeYamlText } = await import('../yaml/document.ts');
   const beside = (name: string): string => resolve(dirname(path), name);
   const document = decodeYamlText(await files.read(path, POLICY_FILE_LIMIT), path);
-  const { rules, trustedRoot } = await parsePolicyFile(document, path, (key) => readKey(beside(key)));
-  return { rules, ...(trustedRoot === undefined ? {} : { trustedRoot: beside(trustedRoot) }) };
+  const { rules, warnings, trustedRoot } = await parsePolicyFile(document, path, (key) => readKey(beside(key)));
+  return { rules, warnings, ...(trustedRoot === undefined ? {} : { trustedRoot: beside(trustedRoot) }) };
 }
 
 async function policyForAll(
