@@ -50,6 +50,11 @@ export function invalid(message: string, details?: ErrorDetails): ImagerError {
   return new ImagerError('invalid-input', message, details);
 }
 
+/** Throws `canceled` once the signal is aborted; `where` begins the message. */
+export function stopIfAborted(signal: AbortSignal | undefined, where: string): void {
+  if (signal?.aborted === true) throw new ImagerError('canceled', `${where}: stopped`);
+}
+
 /** The process exit code for any thrown value; values that are no `ImagerError` are bugs and give 1. */
 export function exitCodeOf(error: unknown): number {
   return error instanceof ImagerError ? EXIT_CODES[error.code] : 1;

@@ -21,6 +21,11 @@ export function parseDigest(text: string): Digest {
   return text as Digest;
 }
 
+/** The digits alone. They name files, so what somebody merely called a digest is refused here too: throws `invalid-input`. */
+export function hexOf(digest: Digest): string {
+  return parseDigest(digest).slice('sha256:'.length);
+}
+
 export function lba(value: number): Lba {
   if (!Number.isSafeInteger(value) || value < 0)
     throw invalid(`block address ${value}: want a whole number, 0 or more`);

@@ -35,7 +35,7 @@ export async function runBuild(profileName: string, flags: FlagValues, io: Io): 
       progress.warn(text);
     };
     const workplace = {
-      ...(await workplaceOf(flags, io, request.profile)),
+      ...(await workplaceOf(flags, io, { profile: request.profile, onWarning })),
       onProgress: progress.report,
       onVerification: progress.verified,
       onWarning,

@@ -158,7 +158,7 @@ async function overlayProfilesOf(
     return { profiles: new Map(), warnings: [] };
   }
   const { fetchOverlayProfiles } = await import('../pipeline/overlay-image.ts');
-  return fetchOverlayProfiles(await workplaceOf(flags, io, { input }), overlay, baseProfileName);
+  return fetchOverlayProfiles(await workplaceOf(flags, io, { profile: { input } }), overlay, baseProfileName);
 }
 
 async function finalise(
@@ -191,14 +191,15 @@ function versionWarnings({ version }: FinalProfile): string[] {
   return [];
 }
 
-/**
- * Where and how the inputs of a build are reached, and whose they may be: by the flags, then by what the profile names. Throws `invalid-input` for mirrors and policies, `io`.
- */
-export async function workplaceOf(
-  flags: FlagValues,
-  io: Io,
-  { input }: { readonly input?: { readonly policy?: string } } = {},
-): Promise<Workplace> {
+/** What `workplaceOf` may be told besides the flags. */
+export interface WorkplaceOptions {
+  /** Names the rules for signatures where no flag does. */
+  readonly profile?: { readonly input?: { readonly policy?: string } };
+  readonly onWarning?: (text: string) => void;
+}
+
+/** Where and how the inputs of a build are reached, and whose they may be. Throws `invalid-input` for mirrors and policies, `io`. */
+export async function workplaceOf(flags: FlagValues, io: Io, options: WorkplaceOptions = {}): Promise<Workplace> {
   const { platform, signal } = io;
   const hostsDir = flags.text.get('hosts-dir');
   return {
@@ -213,7 +214,7 @@ export async function workplaceOf(
       },
       platform,
     ),
-    trust: await trustOf(flags, io, input?.policy || undefined),
+    trust: await trustOf(flags, io, { policy: options.profile?.input?.policy, onWarning: options.onWarning }),
     overlayPrograms: flags.switches.has('allow-overlay-program') ? 'allowed' : 'verified',
     signal,
   };

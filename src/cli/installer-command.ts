@@ -150,7 +150,7 @@ function artifactsOf(built: readonly Built[]): InstallerArtifact[] {
 /** What is built is verified already where it is only written or pushed: without a `profile`. */
 async function workplaceWith({ flags, io, progress }: Surroundings, profile?: FinalProfile): Promise<Workplace> {
   return {
-    ...(await workplaceOf(flags, io, profile)),
+    ...(await workplaceOf(flags, io, { ...(profile === undefined ? {} : { profile }), onWarning: progress.warn })),
     onProgress: progress.report,
     onVerification: progress.verified,
     onWarning: progress.warn,

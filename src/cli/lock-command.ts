@@ -39,8 +39,10 @@ export async function runLock({ profiles, flags, update }: LockInvocation, io: I
 
 async function lockOf(profile: string, flags: FlagValues, io: Io): Promise<LockedBuild> {
   const { request, warnings } = await readBuildRequest(profile, flags, io);
-  const plan = await planBuild(await workplaceOf(flags, io, request.profile), request, { resolve: true });
-  for (const warning of [...warnings, ...plan.warnings]) io.stderr.write(`warning: ${warning}\n`);
+  const onWarning = (text: string): unknown => io.stderr.write(`warning: ${text}\n`);
+  const workplace = await workplaceOf(flags, io, { profile: request.profile, onWarning });
+  const plan = await planBuild(workplace, request, { resolve: true });
+  for (const warning of [...warnings, ...plan.warnings]) onWarning(warning);
   return lockBuild(profile, inputFlags(flags), plan);
 }
 

@@ -34,12 +34,15 @@ export async function runPlan(invocation: PlanInvocation, io: Io): Promise<numbe
   }
   const plans: Plan[] = [];
   for (const { request, warnings, hosts } of requests) {
-    const decided = await planBuild(await workplaceOf(flags, io, request.profile), request, {
-      resolve: resolve && hasDigests,
+    const said: string[] = [...warnings];
+    const workplace = await workplaceOf(flags, io, {
+      profile: request.profile,
+      onWarning: (text) => said.push(text),
     });
+    const decided = await planBuild(workplace, request, { resolve: resolve && hasDigests });
     await checkLocked(profile, flags, decided, io);
     const all = [...decided.hosts, ...hosts, ...(output?.push === undefined ? [] : [output.push.registry])];
-    const plan = { ...decided, hosts: [...new Set(all)], warnings: [...warnings, ...decided.warnings] };
+    const plan = { ...decided, hosts: [...new Set(all)], warnings: [...said, ...decided.warnings] };
     if (!hasDigests) for (const warning of plan.warnings) io.stderr.write(`warning: ${warning}\n`);
     plans.push(plan);
   }

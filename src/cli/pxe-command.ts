@@ -37,7 +37,7 @@ export async function runPxe(invocation: PxeInvocation, io: Io): Promise<number>
     const reporting = await reportingOf(flags, io);
     const { request, warnings } = await readBuildRequest(profile, flags, io);
     const workplace = {
-      ...(await workplaceOf(flags, io, request.profile)),
+      ...(await workplaceOf(flags, io, { profile: request.profile, onWarning: progress.warn })),
       onProgress: progress.report,
       onVerification: progress.verified,
       onWarning: progress.warn,

@@ -39,7 +39,7 @@ function formatListing(directory: string, { images, usage }: Listing): string {
     const used = new Date(lastUsed * 1000).toISOString().slice(0, 16).replace('T', ' ');
     return `${used}  ${formatBytes(size).padStart(10)}  ${platform.os}/${platform.architecture}  ${name ?? manifestDigest}\n`;
   });
-  const total = usage.blobs + usage.layers + usage.derived + usage.temporary;
+  const total = usage.blobs + usage.layers + usage.derived + usage.signatures + usage.temporary;
   return `${lines.join('')}${counted(images.length, 'image')}, ${formatBytes(total)} in ${directory}\n`;
 }
 
@@ -47,7 +47,7 @@ type Verification = Awaited<ReturnType<Awaited<ReturnType<typeof openStore>>['ve
 
 function formatVerification({ files, bytes, damage }: Verification): string {
   const lines = damage.map(({ path, reason }) => `damaged: ${path}: ${reason}\n`);
-  const verdict = damage.length === 0 ? 'all good' : `${damage.length} damaged and removed`;
+  const verdict = damage.length === 0 ? 'all good' : `${damage.length} damaged; removed where it could be read`;
   return `${lines.join('')}${counted(files, 'file')}, ${formatBytes(bytes)}: ${verdict}\n`;
 }
 

@@ -4,6 +4,7 @@ import { ImagerError } from '../errors.ts';
 import type { TrustSettings } from '../pipeline/verify-image.ts';
 import type { Platform } from '../platform/types.ts';
 import type { SignaturePolicy } from '../trust/policy.ts';
+import type { PolicyFile } from '../trust/policy-file.ts';
 import type { TrustRule } from '../trust/rules.ts';
 import type { FlagValues } from './flags.ts';
 import type { Io } from './io.ts';
@@ -12,16 +13,24 @@ import { rootFinderOf } from './root-source.ts';
 /** A PEM public key is far smaller. */
 export const KEY_LIMIT: number = 64 * 1024;
 
-/** `policyOfProfile` counts where no flag names a policy file. Throws `usage`, `invalid-input` for a policy file, `io` for files that are not there. */
+/** What `trustOf` may be told besides the flags. */
+export interface TrustOptions {
+  /** The policy file that counts where no flag names one; empty for none. */
+  readonly policy?: string | undefined;
+  readonly onWarning?: ((text: string) => void) | undefined;
+}
+
+/** Throws `usage`, `invalid-input` for a policy file, `io` for files that are not there. */
 export async function trustOf(
   { text, lists, switches }: FlagValues,
   io: Pick<Io, 'platform' | 'signal' | 'now'>,
-  policyOfProfile?: string,
+  { policy: named = '', onWarning }: TrustOptions = {},
 ): Promise<TrustSettings> {
   const { files } = io.platform;
   const readKey = async (path: string): Promise<string> => new TextDecoder().decode(await files.read(path, KEY_LIMIT));
-  const policy = text.get('policy') ?? policyOfProfile;
+  const policy = text.get('policy') ?? (named === '' ? undefined : named);
   const file = policy === undefined ? undefined : await readPolicyFile(policy, files, readKey);
+  for (const warning of file?.warnings ?? []) onWarning?.(warning);
   const allowed = (lists.get('allow-unsigned') ?? []).map(
     (pattern): TrustRule => ({ pattern, demand: { kind: 'unsigned' }, origin: '--allow-unsigned' }),
   );
@@ -37,13 +46,13 @@ async function readPolicyFile(
   path: string,
   files: Platform['files'],
   readKey: (path: string) => Promise<string>,
-): Promise<Pick<TrustSettings, 'rules' | 'trustedRoot'>> {
+): Promise<Pick<PolicyFile, 'rules' | 'warnings' | 'trustedRoot'>> {
   const { parsePolicyFile, POLICY_FILE_LIMIT } = await import('../trust/policy-file.ts');
   const { decodeYamlText } = await import('../yaml/document.ts');
   const beside = (name: string): string => resolve(dirname(path), name);
   const document = decodeYamlText(await files.read(path, POLICY_FILE_LIMIT), path);
-  const { rules, trustedRoot } = await parsePolicyFile(document, path, (key) => readKey(beside(key)));
-  return { rules, ...(trustedRoot === undefined ? {} : { trustedRoot: beside(trustedRoot) }) };
+  const { rules, warnings, trustedRoot } = await parsePolicyFile(document, path, (key) => readKey(beside(key)));
+  return { rules, warnings, ...(trustedRoot === undefined ? {} : { trustedRoot: beside(trustedRoot) }) };
 }
 
 async function policyForAll(

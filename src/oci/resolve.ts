@@ -1,6 +1,6 @@
 /** From what the user named to one image manifest: by tag, digest or name, through indexes, for one platform. */
 import { type Digest, parseDigest } from '../bytes/units.ts';
-import { ImagerError, invalid } from '../errors.ts';
+import { ImagerError, invalid, stopIfAborted } from '../errors.ts';
 import { checkDigest, digestOf, type Hasher, sizeError } from './digest-check.ts';
 import type { Descriptor, Platform, RawManifest } from './image-source.ts';
 import { type ImageConfig, type ImageIndex, type ImageManifest, parseImageConfig, parseManifest } from './manifest.ts';
@@ -9,6 +9,9 @@ import { candidates, configFits, platformText, unsaidConfigFits } from './platfo
 
 /** Indexes in indexes: deeper is refused (spec factory-and-signatures H4). */
 const MAX_DEPTH = 5;
+
+/** Documents below one index that are looked at; an index lists no more. */
+const MAX_DOCUMENTS = 4096;
 
 /** Children without platform whose configuration we ask for before giving up. */
 const MAX_UNSAID = 16;
@@ -53,7 +56,7 @@ export async function resolveImage(
   checkDigest(digestOf(hasher, top.raw), top.digest, what);
   if (isDigest(identifier)) checkDigest(top.digest, parseDigest(identifier), what);
   if (expectedDigest !== undefined) checkDigest(top.digest, expectedDigest, what);
-  const search: Search = { hasher, reader, wanted, signal, offered: [], asked: 0 };
+  const search: Search = { hasher, reader, wanted, signal, offered: new Set(), inVain: new Set(), looked: 0, asked: 0 };
   const document = parseManifest(top, what);
   const found =
     document.kind === 'manifest' ? await single(search, document, what) : await descend(search, document, 1);
@@ -73,7 +76,10 @@ interface Search {
   readonly wanted: Platform;
   readonly signal: AbortSignal | undefined;
   /** Platforms met on the way, for the message when none fits. */
-  readonly offered: string[];
+  readonly offered: Set<string>;
+  /** Indexes with nothing that fits: one that is listed again and again, by others that are too, is searched once. */
+  readonly inVain: Set<Digest>;
+  looked: number;
   /** Configurations asked for. */
   asked: number;
 }
@@ -86,14 +92,14 @@ interface Found {
 async function single(search: Search, manifest: ImageManifest, what: string): Promise<Found | undefined> {
   const config = await configOf(search, manifest, what);
   if (configFits(config, search.wanted)) return { manifest, documents: [] };
-  search.offered.push(platformText(config));
+  search.offered.add(platformText(config));
   return undefined;
 }
 
 async function descend(search: Search, index: ImageIndex, depth: number): Promise<Found | undefined> {
   if (depth > MAX_DEPTH) throw invalid(`${search.reader.label}: indexes nested more than ${MAX_DEPTH} deep`);
   const { fitting, unsaid } = candidates(index, search.wanted);
-  for (const { platform } of index.manifests) if (platform !== undefined) search.offered.push(platformText(platform));
+  for (const { platform } of index.manifests) if (platform !== undefined) search.offered.add(platformText(platform));
   for (const child of fitting) {
     const found = await look(search, child, depth, true);
     if (found !== undefined) return found;
@@ -108,7 +114,12 @@ async function descend(search: Search, index: ImageIndex, depth: number): Promis
 /** Into one child: an index is searched, a manifest taken when its entry or its configuration says it fits. */
 async function look(search: Search, child: Descriptor, depth: number, fits: boolean): Promise<Found | undefined> {
   const { hasher, reader, wanted, signal } = search;
+  if (search.inVain.has(child.digest)) return undefined;
+  search.looked++;
+  if (search.looked > MAX_DOCUMENTS)
+    throw invalid(`${reader.label}: more than ${MAX_DOCUMENTS} manifests below one index`);
   const what = `${reader.label} ${child.digest}`;
+  stopIfAborted(signal, what);
   const raw = await reader.manifest(child.digest, signal);
   checkDigest(digestOf(hasher, raw.raw), child.digest, what);
   if (raw.raw.length !== child.size) throw sizeError(what, raw.raw.length, child.size);
@@ -118,14 +129,16 @@ async function look(search: Search, child: Descriptor, depth: number, fits: bool
   }
   if (document.kind === 'index') {
     const found = await descend(search, document, depth + 1);
-    return found && { ...found, documents: [raw, ...found.documents] };
+    if (found !== undefined) return { ...found, documents: [raw, ...found.documents] };
+    search.inVain.add(child.digest);
+    return undefined;
   }
   if (!fits) {
     search.asked++;
     if (search.asked > MAX_UNSAID) return undefined;
     const config = await configOf(search, document, what);
     if (!unsaidConfigFits(config, wanted)) {
-      search.offered.push(platformText(config));
+      search.offered.add(platformText(config));
       return undefined;
     }
   }
@@ -149,6 +162,6 @@ export function isDigest(identifier: string): boolean {
 }
 
 function nothingFits({ wanted, offered }: Search, what: string): ImagerError {
-  const list = [...new Set(offered)].join(', ') || 'nothing that is an image';
+  const list = [...offered].join(', ') || 'nothing that is an image';
   return new ImagerError('dependency', `${what}: no image for ${platformText(wanted)}, it has ${list}`);
 }

@@ -6,8 +6,8 @@
 import { isZero } from '../bytes/blocks.ts';
 import { type Bytes, ofMemory, type Placement } from '../bytes/bytes.ts';
 import { readInto } from '../bytes/read.ts';
-import { KIB, MIB } from '../bytes/units.ts';
-import { ImagerError } from '../errors.ts';
+import { KIB } from '../bytes/units.ts';
+import { ImagerError, stopIfAborted } from '../errors.ts';
 
 /** Bytes `start` up to, not including, `end`. */
 export interface Area {
@@ -28,17 +28,19 @@ export interface WrittenDisk {
 }
 
 const BLOCK: number = 4 * KIB;
-const STEP: number = 4 * MIB;
+/** What stays in the processor's cache: most of a disk is a hole, and larger pieces of one take ten times as long to read. */
+const STEP: number = 256 * KIB;
 
 /**
  * Everything in the disk that is not zero. Throws `dependency` for a byte outside the gap, naming its offset and whose it is. What lies behind the gap is read only when
- * the file occupies more than what the gap explains: to read gigabytes of a hole takes seconds.
+ * the file occupies more than what the gap explains: to read gigabytes of a hole takes
+ * seconds, and nothing tells where a file has its holes.
  */
-export async function gapWrites(written: WrittenDisk, what: string): Promise<Placement[]> {
+export async function gapWrites(written: WrittenDisk, what: string, signal?: AbortSignal): Promise<Placement[]> {
   const { disk, gapEnd, allocated } = written;
-  const inGap = await writesIn(written, 0, gapEnd, what);
+  const inGap = await writesIn(written, 0, gapEnd, what, signal);
   const explained = inGap.reduce((sum, { at, bytes }) => sum + blocksOf(at, bytes.size), 0);
-  if (allocated > explained) await writesIn(written, gapEnd, disk.size, what);
+  if (allocated > explained) await writesIn(written, gapEnd, disk.size, what, signal);
   return inGap;
 }
 
@@ -52,10 +54,12 @@ async function writesIn(
   from: number,
   to: number,
   what: string,
+  signal: AbortSignal | undefined,
 ): Promise<Placement[]> {
   const placements: Placement[] = [];
   const buffer = new Uint8Array(STEP);
   for (let position = from; position < to; position += STEP) {
+    stopIfAborted(signal, what);
     const data = buffer.subarray(0, Math.min(STEP, to - position));
     await readInto(disk, position, data);
     if (isAllZero(data)) continue;
@@ -68,11 +72,14 @@ async function writesIn(
   return placements;
 }
 
-/** Four bytes at once, in a plain loop: most of a disk is a hole, and gigabytes are looked at. */
+/** Sixteen bytes at once, in a plain loop: gigabytes are looked at. */
 function isAllZero(data: Uint8Array): boolean {
   const words = new Int32Array(data.buffer, data.byteOffset, data.length >> 2);
-  for (let index = 0; index < words.length; index++) if (words[index] !== 0) return false;
-  return isZero(data, words.length * 4);
+  const whole = words.length - (words.length % 4);
+  for (let index = 0; index < whole; index += 4) {
+    if ((words[index]! | words[index + 1]! | words[index + 2]! | words[index + 3]!) !== 0) return false;
+  }
+  return isZero(data, whole * 4);
 }
 
 /** Stretches from the first byte that is not zero to the last, broken where a whole block is. */

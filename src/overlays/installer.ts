@@ -75,11 +75,11 @@ export async function install(
   surroundings: InstallerSurroundings,
   size: number,
 ): Promise<Installed> {
-  const { platform, sandbox, scratch } = surroundings;
+  const { platform, sandbox, scratch, diskLimit = DISK_LIMIT, signal } = surroundings;
   const { files } = platform;
   const mount = (name: string, writable: boolean): Mount => ({ name, host: `${scratch}/${name}`, writable });
   const [given, prefix, disk] = [mount('artifacts', false), mount('mnt', true), mount('disk.raw', true)];
-  await writeTree(files, artifacts(installer.overlay), given.host);
+  await writeTree(files, artifacts(installer.overlay), given.host, { limit: diskLimit, signal });
   await files.makeDirectory(`${prefix.host}/boot/EFI`);
   const file = await files.create(disk.host);
   await file.truncate(size);
@@ -111,7 +111,7 @@ async function runInstaller(
 ): Promise<Uint8Array> {
   const program: Mount = { name: 'installer', host: `${scratch}/installer`, writable: false };
   await platform.files.makeDirectory(scratch);
-  await writeFile(platform.files, program.host, installerProgram(installer.overlay, installer.name));
+  await writeFile(platform.files, program.host, installerProgram(installer.overlay, installer.name), signal);
   const limits: Limits = {
     timeout,
     output: OUTPUT_LIMIT,

@@ -30,7 +30,7 @@ import { withScratch } from './scratch.ts';
 import { openWorkplaceStore } from './workplace.ts';
 
 /** Raised when the same run is kept in another form. */
-const REVISION = 1;
+const REVISION = 2;
 
 /** Directories of what is kept: below the mount prefix, and pieces of the disk named by their offsets. */
 const FILES = 'files';
@@ -86,7 +86,7 @@ async function keptRun(
     const sandbox = await findSandbox(platform, signal);
     await withScratch(workplace, 'overlay', async (scratch) => {
       const { files, ...written } = await install(installer, { platform, sandbox, scratch, timeout, signal }, diskSize);
-      const gap = await gapWrites({ ...written, taken, gapEnd }, `overlay ${fetched.image}`);
+      const gap = await gapWrites({ ...written, taken, gapEnd }, `overlay ${fetched.image}`, signal);
       for await (const chunk of chunks(archiveOf(files, gap))) await writer.write(chunk);
     });
   });
@@ -98,12 +98,18 @@ async function keptRun(
 function archiveOf(files: Tree, gap: readonly Placement[]): Bytes {
   const common = { uid: 0, gid: 0, mtime: 0 };
   const moved = files.entries.map((entry): Entry => {
-    return { ...entry, ...common, path: entry.path === '' ? FILES : `${FILES}/${entry.path}` };
+    return { ...entry, ...common, mode: plainMode(entry), path: entry.path === '' ? FILES : `${FILES}/${entry.path}` };
   });
   const pieces = gap.map(({ at, bytes }): Entry => {
     return { kind: 'file', path: `${GAP}/${at}`, content: bytes, mode: 0o644, ...common };
   });
   return layoutTar(treeOf([...moved, ...pieces]));
+}
+
+/** What a program makes has the modes that the umask of whoever runs it leaves: of those only that a file can be executed is meant. */
+function plainMode({ kind, mode }: Entry): number {
+  if (kind === 'file') return (mode & 0o111) === 0 ? 0o644 : 0o755;
+  return kind === 'directory' ? 0o755 : mode;
 }
 
 function takenAreas({ geometry, partitions }: PartitionTable): { readonly taken: Area[]; readonly gapEnd: number } {

@@ -50,11 +50,9 @@ export class NodeFiles implements Files {
   async read(path: string, limit: number): Promise<Uint8Array> {
     const stats = attempt(path, () => fs.statSync(path));
     if (stats.size > limit) throw invalid(`${path}: ${stats.size} bytes, want at most ${limit}`);
-    // A pipe may have its reader wait.
-    const isSmall = stats.isFile() && stats.size <= AT_ONCE;
-    const data = isSmall
-      ? attempt(path, () => fs.readFileSync(path))
-      : await completed<Buffer>(path, (done) => fs.readFile(path, done));
+    // A pipe may have its reader wait, and neither it nor a device nor a file the kernel makes up says how much it has.
+    const isSmall = stats.isFile() && stats.size > 0 && stats.size <= AT_ONCE;
+    const data = isSmall ? attempt(path, () => fs.readFileSync(path)) : await readUpTo(path, limit + 1);
     if (data.length > limit) throw invalid(`${path}: more than ${limit} bytes`);
     return new Uint8Array(data.buffer, data.byteOffset, data.length);
   }
@@ -182,6 +180,27 @@ async function readSome(path: string, descriptor: number, into: Uint8Array, posi
   if (into.length <= AT_ONCE) return attempt(path, () => fs.readSync(descriptor, into, 0, into.length, position));
   return completed<number>(path, (done) => fs.read(descriptor, into, 0, into.length, position, done));
 }
+
+/** To the end or until there are `limit` bytes. */
+async function readUpTo(path: string, limit: number): Promise<Buffer> {
+  const descriptor = await completed<number>(path, (done) => fs.open(path, 'r', done));
+  try {
+    const parts: Buffer[] = [];
+    for (let size = 0; size < limit; ) {
+      const part = Buffer.allocUnsafeSlow(Math.min(PART, limit - size));
+      const count = await completed<number>(path, (done) => fs.read(descriptor, part, 0, part.length, null, done));
+      if (count === 0) break;
+      parts.push(part.subarray(0, count));
+      size += count;
+    }
+    return Buffer.concat(parts);
+  } finally {
+    fs.closeSync(descriptor);
+  }
+}
+
+/** Bytes. */
+const PART = 1 << 20;
 
 function newFile(path: string, descriptor: number): NewFile {
   return {

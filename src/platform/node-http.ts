@@ -8,6 +8,8 @@ import type { Chunks, HttpRequest, HttpResponse } from './types.ts';
 /** Talos gives a pull 90 s without a byte before it calls it stalled. */
 const STALL_TIMEOUT = 90_000;
 const CONNECT_TIMEOUT = 15_000;
+/** What is left of a body nobody wants keeps a connection usable; to wait longer for it costs more than a new one. */
+const DISCARD_TIMEOUT = 1000;
 
 /** HTTP over undici: connections pooled per TLS setting and proxy, proxies from the environment, redirects left to the caller. */
 export class NodeHttp {
@@ -41,7 +43,7 @@ export class NodeHttp {
         body: readBody(answer.body, where, request.signal),
         // Whoever discards a body has no more use for its errors either.
         discard: () =>
-          answer.body.dump({ limit: 64 * 1024 }).then(
+          answer.body.dump({ limit: 64 * 1024, signal: AbortSignal.timeout(DISCARD_TIMEOUT) }).then(
             () => undefined,
             () => undefined,
           ),

@@ -1,30 +1,46 @@
-import { spawn } from 'node:child_process';
+import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import { lstatSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import { ImagerError } from '../errors.ts';
 import type { ProcessRequest, ProcessResult } from './types.ts';
 
 /** Runs a program with exactly the given arguments and environment, bounded in time and output, in a process group of its own. */
-export function runProcess(request: ProcessRequest): Promise<ProcessResult> {
+export async function runProcess(request: ProcessRequest): Promise<ProcessResult> {
+  for (let tries = 1; ; tries++) {
+    try {
+      return await runOnce(request);
+    } catch (error) {
+      if (!isBusy(error) || tries === BUSY_TRIES) throw error;
+    }
+    await pause(BUSY_PAUSE);
+  }
+}
+
+function runOnce(request: ProcessRequest): Promise<ProcessResult> {
   return new Promise((resolve, reject) => {
-    const child = spawn(request.command, [...request.args], {
-      env: { ...request.environment },
-      cwd: request.workingDirectory,
-      stdio: 'pipe',
-      detached: true,
-      shell: false,
-    });
+    const name = request.label ?? request.command;
+    const canceled = (): ImagerError => new ImagerError('canceled', `${name}: stopped`);
+    // Of a signal that has been there before nobody is told.
+    if (request.signal?.aborted === true) throw canceled();
+    const child = start(request, name);
     let failure: ImagerError | undefined;
+    let linger: NodeJS.Timeout | undefined;
+    // Who left the group cannot be killed with it; its end of the pipes would keep us waiting.
+    const release = (): void => {
+      child.stdout.destroy();
+      child.stderr.destroy();
+    };
     const stop = (error: ImagerError): void => {
       failure ??= error;
       killGroup(child.pid);
+      linger ??= setTimeout(release, LINGER);
     };
-    const name = request.label ?? request.command;
     const timer = setTimeout(
       () => stop(new ImagerError('dependency', `${name}: still running after ${request.timeout} ms, killed`)),
       request.timeout,
     );
-    const onAbort = (): void => stop(new ImagerError('canceled', `${name}: stopped`));
+    const onAbort = (): void => stop(canceled());
     request.signal?.addEventListener('abort', onAbort, { once: true });
     const stdout = collect(child.stdout, request.outputLimit, () =>
       stop(new ImagerError('dependency', `${name}: wrote more than ${request.outputLimit} bytes, killed`)),
@@ -35,7 +51,6 @@ export function runProcess(request: ProcessRequest): Promise<ProcessResult> {
     const watch = watchDisk(request.diskLimit, (limit) =>
       stop(new ImagerError('dependency', `${name}: wrote more than ${limit} bytes of files, killed`)),
     );
-    let linger: NodeJS.Timeout | undefined;
     const settle = (): void => {
       clearTimeout(timer);
       clearTimeout(linger);
@@ -46,17 +61,15 @@ export function runProcess(request: ProcessRequest): Promise<ProcessResult> {
     child.once('exit', () => {
       if (request.alone !== true) return;
       if (failure === undefined && groupLives(child.pid)) leavesBehind();
-      // Who left the group cannot be killed with it; its end of the pipes would keep us waiting.
-      linger = setTimeout(() => {
+      linger ??= setTimeout(() => {
         leavesBehind();
-        child.stdout.destroy();
-        child.stderr.destroy();
+        release();
       }, LINGER);
     });
     child.once('error', (cause) => {
       settle();
       request.signal?.removeEventListener('abort', onAbort);
-      reject(new ImagerError('dependency', `${name}: cannot be started: ${cause.message}`, { cause }));
+      reject(notStarted(name, cause));
     });
     child.once('close', (code, signal) => {
       settle();
@@ -71,7 +84,39 @@ export function runProcess(request: ProcessRequest): Promise<ProcessResult> {
   });
 }
 
-/** Milliseconds for which pipes may stay open after the end of a program that has to end alone. */
+/** Some reasons why a program cannot be started come as an event, others are thrown. */
+function start({ command, args, environment, workingDirectory }: ProcessRequest, name: string): Child {
+  try {
+    return spawn(command, [...args], {
+      env: { ...environment },
+      cwd: workingDirectory,
+      stdio: 'pipe',
+      detached: true,
+      shell: false,
+    });
+  } catch (cause) {
+    throw notStarted(name, cause);
+  }
+}
+
+type Child = ChildProcessWithoutNullStreams;
+
+function notStarted(name: string, cause: unknown): ImagerError {
+  const reason = cause instanceof Error ? cause.message : String(cause);
+  return new ImagerError('dependency', `${name}: cannot be started: ${reason}`, { cause });
+}
+
+/** A program written a moment ago is busy for as long as a child that was forked meanwhile has not begun its own. */
+const BUSY_TRIES = 10;
+/** Milliseconds. */
+const BUSY_PAUSE = 20;
+
+function isBusy(error: unknown): boolean {
+  const cause = error instanceof ImagerError ? error.cause : undefined;
+  return cause instanceof Error && 'code' in cause && cause.code === 'ETXTBSY';
+}
+
+/** Milliseconds for which pipes may stay open after a program was stopped, or after the end of one that has to end alone. */
 const LINGER = 500;
 
 /** Milliseconds between looks at what a program writes. */
@@ -84,7 +129,7 @@ function watchDisk(limit: ProcessRequest['diskLimit'], onExcess: (bytes: number)
   }, WATCH_INTERVAL);
 }
 
-/** Bytes on the disk. What goes away while we look counts as nothing. */
+/** Bytes on the disk, of what has a name: a file that is open without one is seen by nobody but the file system. What goes away while we look counts as nothing. */
 function occupied(path: string): number {
   try {
     const stat = lstatSync(path);

@@ -181,7 +181,7 @@ export interface ProcessRequest {
   readonly label?: string;
   /** Nothing may outlive the child: what it leaves behind in its process group, or with its output open, is killed and `dependency` thrown. */
   readonly alone?: boolean;
-  /** What the files below `directory` may occupy, in bytes; above it the child is killed and `dependency` thrown. Looked at while it runs. */
+  /** What the files below `directory` may occupy, in bytes; above it the child is killed and `dependency` thrown. Looked at while it runs; files without a name are not seen. */
   readonly diskLimit?: { readonly directory: string; readonly bytes: number };
   readonly signal?: AbortSignal;
 }

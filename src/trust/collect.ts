@@ -1,5 +1,5 @@
 /** Where the signatures of an image are found: referrers, the tag that stands in for them, and the tag of the older format (spec I1). */
-import type { Digest } from '../bytes/units.ts';
+import { type Digest, parseDigest } from '../bytes/units.ts';
 import { ImagerError } from '../errors.ts';
 import { BUNDLE_TYPES, readBundle } from './bundle.ts';
 import { Refusal } from './check.ts';
@@ -94,24 +94,24 @@ async function collect(
   if (found === undefined) return;
   const add = (evidence: Evidence | Refusal): void =>
     void collector.candidates.push({ place, manifest: found.digest, evidence });
-  let signatures: Signature[];
-  try {
-    signatures = signaturesOf(readManifest(found)).slice(0, SIGNATURES_LIMIT);
-  } catch (error) {
-    return add(refusalOf(error));
-  }
+  const signatures = orRefusal(() => signaturesOf(readManifest(found)).slice(0, SIGNATURES_LIMIT));
+  if (signatures instanceof Refusal) return add(signatures);
   for (const { layer, read } of signatures) {
-    if (layer.size > SIGNATURE_LIMIT) {
-      add(new Refusal('too-large', `signature of ${layer.size} bytes, want at most ${SIGNATURE_LIMIT}`));
+    const descriptor = orRefusal(() => checkedDescriptor(layer, found.digest));
+    if (descriptor instanceof Refusal) {
+      add(descriptor);
       continue;
     }
-    const raw = await attempt(collector, () => collector.source.blob(layer));
-    if (raw === undefined) continue;
-    try {
-      add(read(raw));
-    } catch (error) {
-      add(refusalOf(error));
-    }
+    const raw = await attempt(collector, () => collector.source.blob(descriptor));
+    if (raw !== undefined) add(orRefusal(() => read(raw)));
+  }
+}
+
+function orRefusal<T>(read: () => T): T | Refusal {
+  try {
+    return read();
+  } catch (error) {
+    return refusalOf(error);
   }
 }
 
@@ -147,7 +147,8 @@ function legacySignaturesOf({ layers }: Manifest): Signature[] {
 
 interface Layer {
   readonly mediaType: string;
-  readonly digest: Digest;
+  /** As written: what other tools put beside signatures may be named in ways that are not ours. */
+  readonly digest: string;
   readonly size: number;
   readonly annotations: Readonly<Record<string, string>>;
 }
@@ -176,5 +177,16 @@ function layerOf(value: unknown, what: string): Layer[] {
   const texts = Object.entries(asObject(annotations ?? {}, `${what}: annotations`)).filter(
     (entry): entry is [string, string] => typeof entry[1] === 'string',
   );
-  return [{ mediaType, digest: digest as Digest, size, annotations: Object.fromEntries(texts) }];
+  return [{ mediaType, digest, size, annotations: Object.fromEntries(texts) }];
+}
+
+/** What a source may be asked for: from here on a digest ends up in paths and in addresses. */
+function checkedDescriptor({ digest, size }: Layer, what: string): { readonly digest: Digest; readonly size: number } {
+  if (size > SIGNATURE_LIMIT) {
+    throw new Refusal('too-large', `signature of ${size} bytes, want at most ${SIGNATURE_LIMIT}`);
+  }
+  if (!Number.isSafeInteger(size) || size < 0) {
+    throw new Refusal('malformed', `${what}: layer of size ${size}, want a byte count`);
+  }
+  return { digest: parseDigest(digest), size };
 }

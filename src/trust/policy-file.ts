@@ -15,7 +15,7 @@
 import { ImagerError, invalid } from '../errors.ts';
 import { decodeObject, type Located, problemOf } from '../machineconfig/decode.ts';
 import type { EnumType, FieldType, ObjectType } from '../machineconfig/network-schema.ts';
-import { type Problem, problemsError } from '../yaml/diagnostic.ts';
+import { type Problem, problemLine, problemsError } from '../yaml/diagnostic.ts';
 import { readFirstDocument } from '../yaml/document.ts';
 import { compilePolicy } from './compile-policy.ts';
 import type { Requirement, SignatureHash, SignaturePolicy } from './policy.ts';
@@ -28,6 +28,8 @@ export interface PolicyFile {
   readonly rules: readonly TrustRule[];
   /** As written: a path relative to the policy file. */
   readonly trustedRoot?: string;
+  /** What is allowed and yet seldom meant, each with its place. */
+  readonly warnings: readonly string[];
 }
 
 const STRING = { kind: 'string' } as const satisfies FieldType;
@@ -56,7 +58,7 @@ function object(fields: Readonly<Record<string, FieldType>>): ObjectType {
 }
 
 /**
- * `readKey` gives the PEM behind a path. Throws `invalid-input` with all mistakes, each with line and column: unknown keys, a rule without a
+ * `readKey` gives the PEM behind a path. Expressions that match more than they seem to are warned of (spec factory-and-signatures I4). Throws `invalid-input` with all mistakes, each with line and column: unknown keys, a rule without a
  * demand or with two that exclude each other, expressions and keys that cannot be used; what `readKey` throws.
  */
 export async function parsePolicyFile(
@@ -74,9 +76,10 @@ export async function parsePolicyFile(
     const found = await ruleOf(rule, file, readKey, problems);
     if (found !== undefined) rules.push(found);
   }
-  if (problems.length > 0) throw problemsError(source, problems);
+  if (problems.some(({ severity }) => severity === 'error')) throw problemsError(source, problems);
+  const warnings = problems.map((problem) => problemLine(source, problem));
   const trustedRoot = fields.get('trustedRoot')?.value as string | undefined;
-  return { rules, ...(trustedRoot === undefined ? {} : { trustedRoot }) };
+  return { rules, warnings, ...(trustedRoot === undefined ? {} : { trustedRoot }) };
 }
 
 async function ruleOf(
@@ -143,7 +146,9 @@ async function demandOf(
 
 function isUsable(policy: SignaturePolicy, at: Located, problems: Problem[]): boolean {
   try {
-    for (const warning of compilePolicy(policy).warnings) problems.push(problemOf(at, warning));
+    for (const warning of compilePolicy(policy).warnings) {
+      problems.push(problemOf(at, warning, { severity: 'warning' }));
+    }
     return true;
   } catch (error) {
     if (!(error instanceof ImagerError)) throw error;

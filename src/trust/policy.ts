@@ -8,7 +8,7 @@ export type SignatureHash = 'sha256' | 'sha384' | 'sha512';
 interface CommonPolicy {
   /** An entry of a transparency log; of keyless signatures required unless told, of keys ignored. */
   readonly transparencyLog?: Requirement;
-  /** An RFC 3161 timestamp; ignored unless told. */
+  /** An RFC 3161 timestamp; ignored unless told, but what a keyless signature has of them must be right: they tell when its certificate was used. */
   readonly timestamp?: Requirement;
   /** Values that the signed part must carry, by name. */
   readonly annotations?: Readonly<Record<string, string>>;

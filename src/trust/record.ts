@@ -3,7 +3,7 @@
  * the verdict of this one.
  */
 import type { Digest } from '../bytes/units.ts';
-import { ImagerError } from '../errors.ts';
+import { ImagerError, invalid } from '../errors.ts';
 import { decodeBase64, encodeBase64 } from './base64.ts';
 import type { SignatureDescriptor, SignatureManifest, SignatureSource } from './collect.ts';
 
@@ -48,6 +48,44 @@ export function recordSignatures(source: SignatureSource): Recording {
       },
     },
   };
+}
+
+/** What was kept, or something else: throws `invalid-input` unless it is a record. */
+export function parseSignatureRecord(raw: Uint8Array): SignatureRecord {
+  let value: unknown;
+  try {
+    value = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(raw));
+  } catch (cause) {
+    throw invalid('kept signatures: want JSON', { cause });
+  }
+  const { manifests, referrers, blobs } = isMap(value) ? value : {};
+  const isRecord =
+    isMapOf(
+      manifests,
+      (one) => one === null || (isMap(one) && isDigestText(one.digest) && typeof one.raw === 'string'),
+    ) &&
+    isMapOf(referrers, (one) => Array.isArray(one) && one.every(isDescriptor)) &&
+    isMapOf(blobs, (one) => typeof one === 'string');
+  if (!isRecord) throw invalid('kept signatures: want manifests, referrers and blobs');
+  return { manifests, referrers, blobs } as SignatureRecord;
+}
+
+function isMap(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function isMapOf(value: unknown, isMember: (member: unknown) => boolean): boolean {
+  return isMap(value) && Object.values(value).every(isMember);
+}
+
+function isDigestText(value: unknown): boolean {
+  return typeof value === 'string' && /^sha256:[0-9a-f]{64}$/.test(value);
+}
+
+function isDescriptor(value: unknown): boolean {
+  if (!isMap(value)) return false;
+  const { digest, size, artifactType } = value;
+  return isDigestText(digest) && Number.isSafeInteger(size) && ['string', 'undefined'].includes(typeof artifactType);
 }
 
 /** Answers from a record; what it has not is `dependency`, since nobody can be asked. */

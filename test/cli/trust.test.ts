@@ -171,6 +171,24 @@ test('a profile document names its policy; a flag goes before it', async () => {
   }
 });
 
+test('an expression that matches more than it seems to is warned of, and counts', async () => {
+  const policy = space.path('wide.yaml');
+  const subject = sigstore.subject.replace(/.*@/, '@').replaceAll('.', '\\.');
+  await writeFile(
+    policy,
+    [
+      ...['rules:', '  - pattern: registry.example/team/*', '    identities:'],
+      ...[`      - subjectRegExp: '${subject}'`, `        issuer: ${sigstore.issuer}`],
+    ].join('\n'),
+  );
+  const { stderr, text } = await buildFrom(
+    () => undefined,
+    ['--policy', policy, '--trusted-root', space.path('root.json')],
+  );
+  assert.match(text + stderr, /wide\.yaml:4:\d+: .*has no \$ at its end/);
+  assert.match(stderr, /rule registry\.example\/team\/\* \(.*wide\.yaml:2\)/);
+});
+
 test('mistakes in a policy file have their places', async () => {
   const policy = space.path('broken.yaml');
   await writeFile(

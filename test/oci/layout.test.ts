@@ -6,6 +6,7 @@ import { type TestContext, test } from 'node:test';
 import { gzipSync, zstdCompressSync } from 'node:zlib';
 import { ofMemory } from '../../src/bytes/bytes.ts';
 import { read } from '../../src/bytes/read.ts';
+import type { Digest } from '../../src/bytes/units.ts';
 import { layoutTar } from '../../src/formats/tar/layout-tar.ts';
 import type { ImageSource, Platform } from '../../src/oci/image-source.ts';
 import { type ArchiveKind, openArchive } from '../../src/oci/local/archive.ts';
@@ -253,4 +254,13 @@ test('archives with something missing are refused by what it is', async (t) => {
     code: 'invalid-input',
     message: /^oci-archive:.*wrong header checksum/,
   });
+});
+
+test('what merely calls itself a digest leads nowhere', async (t) => {
+  const one = await bench(t);
+  await writeLayout(join(one.directory, 'images'), { one: ONE });
+  await writeFile(join(one.directory, 'secret'), 'top secret');
+  const source = await openLayout(one.machine, join(one.directory, 'images'));
+  const digest = 'sha256:../../../secret' as Digest;
+  await assert.rejects(source.blob({ digest, size: 10 }, 0), { code: 'invalid-input' });
 });

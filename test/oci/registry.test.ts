@@ -2,8 +2,10 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { ImagerError } from '../../src/errors.ts';
 import type { ImageSource } from '../../src/oci/image-source.ts';
-import { parseMirrors } from '../../src/oci/registry/mirrors.ts';
+import { TokenCache } from '../../src/oci/registry/authorization.ts';
+import { type Endpoint, parseMirrors } from '../../src/oci/registry/mirrors.ts';
 import { type RegistryEvent, type RegistryOptions, registrySource } from '../../src/oci/registry/registry.ts';
+import { openSession } from '../../src/oci/registry/session.ts';
 import type { Clock } from '../../src/oci/registry/transport.ts';
 import { nodePlatform } from '../../src/platform/node.ts';
 import type { Platform } from '../../src/platform/types.ts';
@@ -841,6 +843,49 @@ describe('TLS', () => {
       ]);
     });
     await storage.close();
+  });
+
+  test('what is meant for the endpoint is shown to it where it is written with the port of its scheme', async () => {
+    const shown: [string, boolean, boolean, number | undefined][] = [];
+    const answering: Pick<Platform, 'http'> = {
+      async http({ url, clientCertificate, headers, stallTimeout }) {
+        shown.push([url, clientCertificate !== undefined, headers?.['x-key'] !== undefined, stallTimeout]);
+        return { status: 200, headers: {}, body: (async function* () {})(), discard: async () => undefined };
+      },
+    };
+    const settings = { clientCertificate: { certificate: 'CERT', key: 'KEY' }, headers: { 'x-key': 'hidden' } };
+    const endpoint: Endpoint = {
+      schemes: ['https'],
+      host: 'r.example:443',
+      path: '/v2',
+      mirrorOf: undefined,
+      settings,
+    };
+    const session = openSession(
+      answering,
+      endpoint,
+      'a/b',
+      { scheme: 'https', challenge: undefined },
+      {
+        insecure: false,
+        tries: 1,
+        clock: fakeClock(),
+        random: () => 0,
+        budget: 1000,
+        tokens: new TokenCache(fakeClock()),
+        stallTimeout: 90_000,
+        userAgent: 'test',
+        credential: async () => undefined,
+      },
+    );
+    await session.send({ method: 'GET', url: session.url('manifests/v1') });
+    await session.send({ method: 'PUT', url: session.url('blobs/uploads/1'), stallTimeout: 600_000 });
+    await session.send({ method: 'GET', url: 'https://r.example:444/v2/' });
+    assert.deepEqual(shown, [
+      ['https://r.example/v2/a/b/manifests/v1', true, true, 90_000],
+      ['https://r.example/v2/a/b/blobs/uploads/1', true, true, 600_000],
+      ['https://r.example:444/v2/', false, false, 90_000],
+    ]);
   });
 
   test('only a marked registry may redirect to plain HTTP', async () => {

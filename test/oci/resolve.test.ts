@@ -15,6 +15,7 @@ import {
   OCI_CONFIG,
   OCI_INDEX,
   OCI_MANIFEST,
+  randomBytes,
   type TestImage,
   testImage,
   testIndex,
@@ -151,6 +152,52 @@ test('indexes nest five deep and no deeper', async () => {
   const nested = (depth: number): TestImage => (depth === 0 ? testImage([], AMD64) : testIndex([nested(depth - 1)]));
   assert.equal((await resolve(nested(5), AMD64)).documents.length, 6);
   await assert.rejects(resolve(nested(6), AMD64), { code: 'invalid-input', message: /nested more than 5 deep/ });
+});
+
+test('indexes that list each other over and over are searched once each, and so many at most', async () => {
+  const empty = testIndex([]);
+  let index = { ...empty, platform: AMD64 };
+  for (let depth = 0; depth < 4; depth++) {
+    index = { ...testIndex(Array.from({ length: 30 }, () => index)), children: [index], platform: AMD64 };
+  }
+  const source = sourceOfImage(index);
+  let asked = 0;
+  const counting: TestedSource = {
+    ...source,
+    manifest: (identifier) => {
+      asked++;
+      return source.manifest(identifier);
+    },
+  };
+  await assert.rejects(resolveImage(platform, readerOf(counting), 'latest', AMD64), { code: 'dependency' });
+  assert.equal(asked, 5);
+
+  const many = testIndex([testIndex(Array.from({ length: 4096 }, () => ({ ...testImage([]), platform: ARM64 })))]);
+  await assert.rejects(resolve(many, AMD64), { code: 'dependency' });
+  const distinct = Array.from({ length: 3 }, (_, at) => {
+    const { platform: _none, ...silent } = testImage([{ data: randomBytes(10, at) }], ARM64);
+    return { ...testIndex(Array.from({ length: 2000 }, () => silent)), children: [silent] };
+  });
+  await assert.rejects(resolve(testIndex(distinct), AMD64), { code: 'invalid-input', message: /more than 4096/ });
+});
+
+test('a search that is stopped asks for nothing more', async () => {
+  const index = testIndex([testIndex([testImage([], ARM64)]), testIndex([testImage([], AMD64)])]);
+  const source = sourceOfImage(index);
+  const control = new AbortController();
+  let asked = 0;
+  const stopping: TestedSource = {
+    ...source,
+    manifest: async (identifier) => {
+      asked++;
+      if (asked === 2) control.abort();
+      return source.manifest(identifier);
+    },
+  };
+  await assert.rejects(resolveImage(platform, readerOf(stopping), 'latest', AMD64, { signal: control.signal }), {
+    code: 'canceled',
+  });
+  assert.equal(asked, 2);
 });
 
 test('when nothing fits the message lists what there is', async () => {

@@ -4,7 +4,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { gzipSync } from 'node:zlib';
+import { ImagerError } from '../../src/errors.ts';
 import type { Platform } from '../../src/oci/image-source.ts';
+import { keepSignatures, keptSignatures } from '../../src/oci/store/signatures.ts';
 import { openStore, type Store } from '../../src/oci/store/store.ts';
 import { nodePlatform } from '../../src/platform/node.ts';
 import { digestOf, OCI_LAYER, randomBytes, type TestImage, testImage, testIndex } from '../support/image.ts';
@@ -192,4 +194,52 @@ test('layers found by a new image are young again before that image has a name',
   const files = await one.files();
   assert.ok(files.includes(`blobs/sha256/${digestOf(shared).slice(7)}`));
   assert.ok(!files.includes(`blobs/sha256/${digestOf(IMAGES.a.manifest).slice(7)}`));
+});
+
+test('what cannot be read now is told and stays', async (t) => {
+  const one = await bench(t);
+  await one.pull('a');
+  const machine = nodePlatform({});
+  t.after(() => machine.close());
+  const layer = join(one.directory, 'blobs/sha256', digestOf(shared).slice('sha256:'.length));
+  const { files } = machine;
+  const failing: typeof files = Object.assign(Object.create(files), {
+    source: async (path: string) => {
+      const source = await files.source(path);
+      if (path !== layer) return source;
+      const read = (): Promise<void> => Promise.reject(new ImagerError('io', `${path}: input/output error`));
+      return { ...source, read };
+    },
+  });
+  const store = await openStore({ ...machine, files: failing }, one.directory);
+  const { damage } = await store.verify({ remove: true });
+  assert.deepEqual(damage, [{ path: layer, reason: `${layer}: input/output error` }]);
+  assert.deepEqual((await one.store.verify()).damage, []);
+});
+
+test('kept signatures are counted, go with age, and are nothing where they are no record', async (t) => {
+  const one = await bench(t);
+  const machine = nodePlatform({});
+  const [used, unused] = [digestOf('used'), digestOf('unused')];
+  const record = { manifests: { a: null }, referrers: { a: [{ digest: used, size: 1 }] }, blobs: { b: 'eA==' } };
+  for (const digest of [used, unused]) await keepSignatures(machine, one.directory, digest, record);
+  assert.ok((await one.store.list()).usage.signatures > 0);
+  await one.age(10 * 86_400);
+  assert.deepEqual(await keptSignatures(machine, one.directory, used), record);
+  const report = await one.store.prune({ now: NOW, olderThan: 7 * 86_400 });
+  assert.equal(report.files, 1);
+  assert.equal(await keptSignatures(machine, one.directory, unused), undefined);
+  assert.deepEqual(await keptSignatures(machine, one.directory, used), record);
+  for (const text of [
+    'null',
+    '{}',
+    '[]',
+    '{',
+    JSON.stringify({ ...record, manifests: { a: { digest: 'sha256:x', raw: '' } } }),
+    JSON.stringify({ ...record, referrers: { a: [null] } }),
+    JSON.stringify({ ...record, blobs: { a: 1 } }),
+  ]) {
+    await writeFile(join(one.directory, 'signatures', `${used.slice('sha256:'.length)}.json`), text);
+    assert.equal(await keptSignatures(machine, one.directory, used), undefined, text);
+  }
 });

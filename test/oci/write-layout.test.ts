@@ -78,6 +78,22 @@ describe('a layout', () => {
     );
   });
 
+  test('gets a blob anew that has its size and not its content', async () => {
+    const one = image(1);
+    await writeToLayout(platform, directory, 'a', [one]);
+    const layer = join(directory, 'blobs/sha256', one.layers[0]!.descriptor.digest.slice(7));
+    await writeFile(layer, new Uint8Array(one.layers[0]!.descriptor.size));
+    await writeToLayout(platform, directory, 'b', [one]);
+    assert.equal(digestOf(await readFile(layer)), one.layers[0]!.descriptor.digest);
+  });
+
+  test("is one whose list is Go's empty one", async () => {
+    await writeFile(join(directory, 'oci-layout'), '{"imageLayoutVersion":"1.0.0"}');
+    await writeFile(join(directory, 'index.json'), '{"schemaVersion":2,"manifests":null}');
+    await writeToLayout(platform, directory, 'a', [image(1)]);
+    assert.deepEqual(await namesIn(directory), ['a']);
+  });
+
   test('stays as it was when content cannot be read', async () => {
     await writeToLayout(platform, directory, 'a', [image(1)]);
     const [layer] = image(2).layers;
@@ -115,6 +131,7 @@ describe('a layout', () => {
     ['a marker alone', { 'oci-layout': '{}' }],
     ['an index that is no JSON', { 'oci-layout': '{}', 'index.json': '{' }],
     ['an index without a list', { 'oci-layout': '{}', 'index.json': '{"manifests":1}' }],
+    ['an index with entries that are none', { 'oci-layout': '{}', 'index.json': '{"manifests":[null]}' }],
   ];
   for (const [what, files] of refused) {
     test(`is not made of a directory with ${what}`, async () => {

@@ -1,6 +1,6 @@
 /** Overlays through the pipeline: whose programs run, what each output kind gets of them, and recorded runs of upstream's imager. */
 import assert from 'node:assert/strict';
-import { copyFile } from 'node:fs/promises';
+import { chmod, copyFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
 import { gunzipSync } from 'node:zlib';
@@ -321,6 +321,33 @@ describe('disks', () => {
     assert.equal(await readText(fileAt(boot!, 'dtb/board.dtb')!, 'file', 100), 'tree');
     assert.ok(boot!.byPath.has('A/vmlinuz') && !boot!.byPath.has('EFI'));
     assert.ok(efi.byPath.has('config.txt'));
+  });
+
+  test('the umask of whoever builds is not in the image', { skip: skipWithoutGrub('i386-pc') }, async () => {
+    const modes: (readonly [string, number])[][] = [];
+    const before = process.umask();
+    for (const umask of [0o022, 0o077, 0o002]) {
+      await using around = await testWorkplace();
+      process.umask(umask);
+      try {
+        const made = await scene(around, async (call) => {
+          if (call.command === 'get-options') return 'name: board\n';
+          const mount = /^mountPrefix: (.*)$/m.exec(call.stdin)![1]!;
+          await put(join(mount, 'boot/dtb/board.dtb'), 'tree');
+          await put(join(mount, 'boot/dtb/run'), 'program');
+          await chmod(join(mount, 'boot/dtb/run'), 0o700);
+          return '';
+        });
+        const { boot } = await builtDisk(around, made, disk(made.tarball, 'v1.12.0', {}, 'dual-boot'), ['i386-pc']);
+        modes.push(
+          ['', 'dtb', 'dtb/board.dtb', 'dtb/run'].map((path) => [path, boot!.byPath.get(path)!.mode & 0o7777]),
+        );
+      } finally {
+        process.umask(before);
+      }
+    }
+    const plain = [['', 0o755] as const, ['dtb', 0o755], ['dtb/board.dtb', 0o644], ['dtb/run', 0o755]];
+    assert.deepEqual(modes, [plain, plain, plain]);
   });
 
   test('what was written into the gap is on the disk, and is asked for once', async () => {

@@ -84,6 +84,22 @@ describe('HTTP over undici', () => {
     await platform.close();
   });
 
+  test('nobody waits for the rest of a body that was discarded', async () => {
+    const platform = nodePlatform({});
+    await withServer({ faults: [failing(/blobs/, { kind: 'stall', after: 1000 })] }, async (_, url) => {
+      const response = await platform.http({
+        method: 'GET',
+        url,
+        headers: { range: 'bytes=0-2000' },
+        stallTimeout: 30_000,
+      });
+      const start = performance.now();
+      await response.discard();
+      assert.ok(performance.now() - start < 10_000, `${performance.now() - start} ms`);
+    });
+    await platform.close();
+  });
+
   test('proxies come from the environment given, not from that of the process', async () => {
     const before = process.env.http_proxy;
     process.env.http_proxy = 'http://127.0.0.1:1';

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, open, rm, writeFile } from 'node:fs/promises';
 import { createServer, type RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -9,6 +9,7 @@ import { gzipSync, zstdCompressSync } from 'node:zlib';
 import { nodePlatform } from '../../src/platform/node.ts';
 import type { Chunks } from '../../src/platform/types.ts';
 import { stream } from '../support/bytes.ts';
+import { rejected } from '../support/rejected.ts';
 
 const platform = nodePlatform({ PATH: process.env.PATH });
 const directory = await mkdtemp(join(tmpdir(), 'platform-'));
@@ -27,6 +28,7 @@ async function collect(chunks: Chunks): Promise<Buffer> {
   return Buffer.concat(parts);
 }
 
+const program = { environment: {}, timeout: 5000, outputLimit: 1000, args: [] as string[] };
 const DATA = Buffer.concat([stream('platform', 100_000), Buffer.alloc(3_000_000)]);
 
 test('gunzip takes all members; zstd takes a frame', async () => {
@@ -115,7 +117,32 @@ test('files: information, lists, limits, exclusive creation', async () => {
   await assert.rejects(platform.files.source(directory), { code: 'io' });
 });
 
-const program = { environment: {}, timeout: 5000, outputLimit: 1000, args: [] as string[] };
+test('files: what does not say how large it is is read up to the limit and no further', async () => {
+  await assert.rejects(platform.files.read('/dev/zero', 3_000_000), {
+    code: 'invalid-input',
+    message: '/dev/zero: more than 3000000 bytes',
+  });
+  const pipe = join(directory, 'pipe');
+  const made = await platform.run({
+    ...program,
+    environment: { PATH: '/usr/bin:/bin' },
+    command: 'mkfifo',
+    args: [pipe],
+  });
+  assert.equal(made.exitCode, 0);
+  const write = async (): Promise<void> => {
+    const file = await open(pipe, 'w');
+    // A reader that has enough closes its end.
+    await file.writeFile(DATA).catch(() => undefined);
+    await file.close();
+  };
+  const [whole] = await Promise.all([platform.files.read(pipe, DATA.length), write()]);
+  assert.ok(DATA.equals(whole));
+  await Promise.all([assert.rejects(platform.files.read(pipe, DATA.length - 1), { code: 'invalid-input' }), write()]);
+  await writeFile(join(directory, 'empty'), '');
+  assert.equal((await platform.files.read(join(directory, 'empty'), 0)).length, 0);
+  assert.ok((await platform.files.read('/proc/self/status', 1 << 20)).length > 0);
+});
 
 test('directories are made with their parents, and what refuses is an error, never a hang', async () => {
   const path = join(directory, 'a', 'b', 'c');
@@ -164,6 +191,35 @@ test('programs that hang, flood or do not exist are dependency errors, with thei
   await assert.rejects(platform.run({ ...shell, args: ['-c', 'kill -9 $$'] }), /ended by SIGKILL/);
   const signal = AbortSignal.timeout(50);
   await assert.rejects(platform.run({ ...shell, args: ['-c', 'sleep 60'], signal }), { code: 'canceled' });
+});
+
+test('a program is not started for somebody who has gone already', async () => {
+  const made = join(directory, 'made by nobody');
+  const request = { ...program, command: '/bin/sh', args: ['-c', `: > '${made}'`], signal: AbortSignal.abort() };
+  await assert.rejects(platform.run(request), { code: 'canceled' });
+  assert.equal(await platform.files.info(made), undefined);
+});
+
+test('the timeout holds for who leaves the process group and keeps the output open', async () => {
+  const request = { ...program, command: '/bin/sh', args: ['-c', 'setsid sleep 8 & exit 0'], timeout: 300 };
+  const start = performance.now();
+  await assert.rejects(platform.run(request), { code: 'dependency', message: /still running after 300 ms/ });
+  assert.ok(performance.now() - start < 5000, `${performance.now() - start} ms`);
+});
+
+test('whatever keeps a program from starting is a dependency error', async () => {
+  const script = join(directory, 'busy');
+  await writeFile(script, '#!/bin/sh\n', { mode: 0o755 });
+  const writer = await open(script, 'r+');
+  const busy = { ...program, command: script };
+  await assert.rejects(platform.run(busy), { code: 'dependency', message: /cannot be started: .*ETXTBSY/ });
+  const later = platform.run(busy);
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  await writer.close();
+  assert.equal((await later).exitCode, 0);
+  await assert.rejects(platform.run({ ...program, command: '/etc/passwd/x' }), rejected('dependency', /ENOTDIR/));
+  const nul = { ...program, command: '/bin/sh', args: ['a\0b'] };
+  await assert.rejects(platform.run(nul), rejected('dependency', /cannot be started/));
 });
 
 test('HTTP: status, headers, body; redirects are left alone', async () => {

@@ -107,6 +107,53 @@ test('of very many signatures a hundred are looked at', async () => {
   assert.equal(asked, 100 + 2);
 });
 
+test('a layer whose digest is none is never asked for, and hides no other', async () => {
+  const good = caseOf('legacy-good');
+  const source = signatureSourceOf(good);
+  const tag = `${digestOf(good).replace(':', '-')}.sig`;
+  const { digest, raw } = (await source.manifest(tag))!;
+  const document = JSON.parse(new TextDecoder().decode(raw)) as { readonly layers: readonly [{ digest: string }] };
+  const hex = 'a'.repeat(64);
+  const odd = [
+    { digest: 'sha256:../../../secret', size: 10 },
+    { digest: `sha256:${hex}/../../../../victim/tags/list?`, size: 10 },
+    { digest: `sha512:${hex}`, size: 10 },
+    { digest: `sha256:${hex}`, size: -1 },
+    { digest: `sha256:${hex}`, size: 1.5 },
+  ];
+  const asked: string[] = [];
+  const forged: SignatureSource = {
+    ...source,
+    async manifest(identifier) {
+      if (identifier !== tag) return source.manifest(identifier);
+      const layers = [...odd.map((one) => ({ ...document.layers[0], ...one })), ...document.layers];
+      return { digest, raw: new TextEncoder().encode(JSON.stringify({ ...document, layers })) };
+    },
+    async blob(descriptor) {
+      asked.push(descriptor.digest);
+      return source.blob(descriptor);
+    },
+  };
+  const report = await verifyImage(forged, digestOf(good), good.policy, rootOf(good));
+  assert.deepEqual(asked, [document.layers[0].digest]);
+  assert.deepEqual(
+    report.signatures.map(({ reason }) => reason),
+    [...odd.map(() => 'malformed'), 'ok'],
+  );
+});
+
+test('timestamps of authorities nobody trusts do not matter to a key whose policy ignores them', async () => {
+  for (const id of ['bundle-key-tsa', 'legacy-key-tsa']) {
+    const one = caseOf(id);
+    for (const timestamp of [undefined, 'ignore', 'require'] as const) {
+      const { timestamp: _, ...policy } = one.policy;
+      const asked = timestamp === undefined ? policy : { ...policy, timestamp };
+      const { verdict } = await verifyImage(signatureSourceOf(one), digestOf(one), asked, EMPTY_ROOT);
+      assert.equal(verdict, timestamp === 'require' ? 'refuse' : 'accept', `${id} ${timestamp}`);
+    }
+  }
+});
+
 /** What the accepted signature is over. */
 async function acceptedContent(source: SignatureSource, one: CosignCase, report: VerificationReport): Promise<string> {
   const { candidates } = await collectSignatures(source, digestOf(one));

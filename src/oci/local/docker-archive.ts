@@ -3,6 +3,7 @@
  * go-containerregistry's (spec profiles-and-inputs 9.4), which upstream writes.
  */
 import { type Bytes, ofText } from '../../bytes/bytes.ts';
+import { hexOf } from '../../bytes/units.ts';
 import { layoutTarEntries } from '../../formats/tar/layout-tar.ts';
 import type { FileEntry } from '../../tree/tree.ts';
 import type { ComposedImage } from '../composed-image.ts';
@@ -23,10 +24,6 @@ export function layoutDockerArchive({ config, layers }: ComposedImage, tags: rea
 
 function fileEntry(path: string, content: Bytes): FileEntry {
   return { kind: 'file', path, content, mode: 0o644, uid: 0, gid: 0, mtime: 0 };
-}
-
-function hexOf(digest: string): string {
-  return digest.slice('sha256:'.length);
 }
 
 /** Some readers go by the name. */

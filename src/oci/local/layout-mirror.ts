@@ -1,5 +1,5 @@
 /** OCI layouts as mirrors of registries: one repository of a layout whose names are whole references. */
-import { parseDigest } from '../../bytes/units.ts';
+import { type Digest, parseDigest } from '../../bytes/units.ts';
 import { ImagerError } from '../../errors.ts';
 import type { Platform as Machine } from '../../platform/types.ts';
 import type { ImageSource, RawManifest } from '../image-source.ts';
@@ -73,8 +73,15 @@ export function layoutMirror(
     new ImagerError('dependency', `${label}: ${what} is not in ${layouts.map((one) => one.label).join(' or ')}`, {
       hint: 'imager mirror copies it there',
     });
+  const blobs = new Map<Digest, BlobPlaces>();
+  const placesOf = (digest: Digest): BlobPlaces => {
+    const known = blobs.get(digest) ?? { rejected: new Set(), sender: undefined };
+    blobs.set(digest, known);
+    return known;
+  };
   return {
     label,
+    ...(registry?.isPersistent === undefined ? {} : { isPersistent: registry.isPersistent }),
     async manifest(identifier, signal) {
       const found = await inLayouts(identifier);
       if (found !== undefined && found !== 'none') return found;
@@ -87,7 +94,9 @@ export function layoutMirror(
       return (await (layout ?? registry)?.referrers(digest, options)) ?? [];
     },
     async blob(descriptor, from, signal) {
-      for (const layout of layouts) {
+      const places = placesOf(descriptor.digest);
+      for (const layout of layouts.filter((one) => !places.rejected.has(one))) {
+        places.sender = layout;
         try {
           return await layout.blob(descriptor, from, signal);
         } catch (error) {
@@ -95,9 +104,24 @@ export function layoutMirror(
         }
       }
       if (registry === undefined) throw notThere(`blob ${descriptor.digest}`);
+      places.sender = registry;
       return registry.blob(descriptor, from, signal);
     },
+    reject(digest) {
+      const { rejected, sender } = placesOf(digest);
+      if (sender === undefined) return false;
+      if (sender === registry) return registry.reject?.(digest) ?? false;
+      const isLast = registry === undefined && layouts.every((one) => one === sender || rejected.has(one));
+      if (!isLast) rejected.add(sender);
+      return !isLast;
+    },
   };
+}
+
+/** Where a blob was had from last, and which layouts had it wrong. */
+interface BlobPlaces {
+  readonly rejected: Set<ImageSource>;
+  sender: ImageSource | undefined;
 }
 
 /** What a layout calls it. */

@@ -1,10 +1,10 @@
 /** An OCI image layout (image-spec image-layout.md) as a source of images: a directory, or the same inside an archive. */
 import { type Bytes, ofSource, slice } from '../../bytes/bytes.ts';
 import { chunks, toMemory } from '../../bytes/read.ts';
-import { type Digest, parseDigest } from '../../bytes/units.ts';
+import { type Digest, hexOf, parseDigest } from '../../bytes/units.ts';
 import { ImagerError, invalid, withContext } from '../../errors.ts';
 import type { Files, Platform as Machine } from '../../platform/types.ts';
-import { digestOf, type Hasher } from '../digest-check.ts';
+import { digestOf, type Hasher, sizeError } from '../digest-check.ts';
 import type { Descriptor, ImageSource, RawManifest } from '../image-source.ts';
 import { type ImageIndex, MANIFEST_LIMIT, parseManifest } from '../manifest.ts';
 import { INDEX_TYPES, MANIFEST_TYPES, OCI_INDEX } from '../media-types.ts';
@@ -60,8 +60,10 @@ export async function layoutSource(hasher: Hasher, label: string, open: OpenFile
       bySubject ??= referrersInLayout(hasher, (one) => open(blobPathOf(one)), index, label);
       return (await bySubject).get(digest) ?? [];
     },
-    async blob({ digest }, from, signal) {
+    async blob({ digest, size }, from, signal) {
       const bytes = await blobAt(open, label, digest);
+      // Nothing that is asked for again becomes longer or shorter.
+      if (bytes.size !== size) throw sizeError(`${label}: blob ${digest}`, bytes.size, size);
       const rest = slice(bytes, Math.min(from, bytes.size));
       return { from, chunks: chunks(rest, signal === undefined ? {} : { signal }) };
     },
@@ -139,8 +141,9 @@ function missing(label: string, digest: Digest): never {
   throw new ImagerError('dependency', `${label}: blob ${digest} is not there`, { hint: 'the layout is incomplete' });
 }
 
-function blobPathOf(digest: Digest): string {
-  return `blobs/sha256/${digest.slice('sha256:'.length)}`;
+/** Below the directory of a layout. */
+export function blobPathOf(digest: Digest): string {
+  return `blobs/sha256/${hexOf(digest)}`;
 }
 
 async function readFile(open: OpenFile, path: string, what: string): Promise<Uint8Array> {

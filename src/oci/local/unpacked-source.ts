@@ -16,7 +16,7 @@ const MAX_STREAMS = 5;
 const SHORT_WAY: number = 4 * MIB;
 
 interface Stream {
-  readonly chunks: AsyncIterator<Uint8Array>;
+  chunks: AsyncIterator<Uint8Array>;
   /** Content that has been unpacked but not read yet, and where it begins. */
   rest: Uint8Array;
   position: number;
@@ -68,6 +68,10 @@ async function acquire(
   streams: Stream[],
   position: number,
 ): Promise<Stream | undefined> {
+  const begin = (): Omit<Stream, 'busy'> => {
+    const iterator = unpackedChunks(compression, packed)[Symbol.asyncIterator]();
+    return { chunks: iterator, rest: new Uint8Array(), position: 0 };
+  };
   const idle = streams.filter(({ busy }) => !busy).sort((a, b) => b.position - a.position);
   const before = idle.find((stream) => stream.position <= position);
   const full = streams.length === MAX_STREAMS;
@@ -78,12 +82,12 @@ async function acquire(
   if (full) {
     const given = idle[0];
     if (given === undefined) return undefined;
-    streams.splice(streams.indexOf(given), 1);
+    // It keeps its place while it ends: there are never more than so many. What goes wrong at its end is nobody's any more.
     given.busy = true;
-    await given.chunks.return?.();
+    await given.chunks.return?.()?.catch(() => undefined);
+    return Object.assign(given, begin());
   }
-  const iterator = unpackedChunks(compression, packed)[Symbol.asyncIterator]();
-  const stream: Stream = { chunks: iterator, rest: new Uint8Array(), position: 0, busy: true };
+  const stream: Stream = { ...begin(), busy: true };
   streams.push(stream);
   return stream;
 }

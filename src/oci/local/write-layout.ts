@@ -1,6 +1,7 @@
 /** Images into an OCI image layout directory (image-spec image-layout.md), a new one or one that has others already. */
 import { type Bytes, ofMemory } from '../../bytes/bytes.ts';
 import { toMemory } from '../../bytes/read.ts';
+import type { Digest } from '../../bytes/units.ts';
 import { type WriteOptions, writeToFile } from '../../bytes/write.ts';
 import { invalid } from '../../errors.ts';
 import type { Files, Platform as Machine } from '../../platform/types.ts';
@@ -8,7 +9,8 @@ import { blobsOf, type ComposedImage, manifestDescriptor, topManifest } from '..
 import type { RawManifest } from '../image-source.ts';
 import { MANIFEST_LIMIT } from '../manifest.ts';
 import { OCI_INDEX } from '../media-types.ts';
-import { fileOpener, REF_NAME } from './layout.ts';
+import { blobPathOf, fileOpener, REF_NAME } from './layout.ts';
+import { isWholeBlob } from './whole-blob.ts';
 
 export interface WriteLayoutOptions extends Pick<WriteOptions, 'signal' | 'sync' | 'temporarySuffix'> {
   /** Told of bytes written, of all blobs together. */
@@ -31,12 +33,12 @@ export async function writeToLayout(
   const others = (await entriesOf(files, directory)).filter(({ annotations }) => annotations?.[REF_NAME] !== name);
   const top = topManifest(machine, images);
   const documents = new Map([...images.map(({ manifest }) => manifest), top].map((one) => [one.digest, one.raw]));
-  const contents: (readonly [digest: string, bytes: Bytes])[] = [
+  const contents: (readonly [digest: Digest, bytes: Bytes])[] = [
     ...blobsOf(images).map(({ descriptor, bytes }) => [descriptor.digest, bytes] as const),
     ...[...documents].map(([digest, raw]) => [digest, ofMemory(raw)] as const),
   ];
   await files.makeDirectory(`${directory}/blobs/sha256`);
-  await writeBlobs(files, directory, contents, options);
+  await writeBlobs(machine, directory, contents, options);
   const [only] = images;
   const described =
     images.length === 1
@@ -65,6 +67,10 @@ function isUnfinished(names: readonly string[]): boolean {
   );
 }
 
+function isObject(value: unknown): value is Entry {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
 /** What `index.json` lists already. */
 async function entriesOf(files: Files, directory: string): Promise<readonly Entry[]> {
   if ((await files.info(directory)) === undefined || (await files.list(directory)).length === 0) return [];
@@ -76,7 +82,8 @@ async function entriesOf(files: Files, directory: string): Promise<readonly Entr
   const text = new TextDecoder().decode(await toMemory(index, MANIFEST_LIMIT, `${directory}/index.json`));
   try {
     const { manifests } = JSON.parse(text) as { readonly manifests?: unknown };
-    if (Array.isArray(manifests)) return manifests as Entry[];
+    if (manifests === null) return [];
+    if (Array.isArray(manifests) && manifests.every(isObject)) return manifests;
   } catch {
     throw broken;
   }
@@ -84,24 +91,23 @@ async function entriesOf(files: Files, directory: string): Promise<readonly Entr
 }
 
 async function writeBlobs(
-  files: Files,
+  machine: Pick<Machine, 'files' | 'hash'>,
   directory: string,
-  contents: readonly (readonly [digest: string, bytes: Bytes])[],
+  contents: readonly (readonly [digest: Digest, bytes: Bytes])[],
   options: WriteLayoutOptions,
 ): Promise<void> {
   const total = contents.reduce((sum, [, { size }]) => sum + size, 0);
   let before = 0;
   for (const [digest, bytes] of contents) {
-    const path = `${directory}/blobs/sha256/${digest.slice('sha256:'.length)}`;
-    // Renamed into place when it was whole: a size that is right is the content that is right.
+    const path = `${directory}/${blobPathOf(digest)}`;
     const start = before;
     before += bytes.size;
-    if ((await files.info(path))?.size === bytes.size) {
+    if (await isWholeBlob(machine, directory, { digest, size: bytes.size }, options.signal)) {
       options.onProgress?.(before, total);
       continue;
     }
     const onProgress = (done: number): void => options.onProgress?.(start + done, total);
-    await writeToFile(files, path, bytes, { ...fileOptions(options), onProgress });
+    await writeToFile(machine.files, path, bytes, { ...fileOptions(options), onProgress });
   }
 }
 

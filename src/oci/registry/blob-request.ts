@@ -1,5 +1,5 @@
 /** Asking an endpoint for a blob, or for the rest of one. Source: OCI distribution-spec "Pulling blobs", spec factory-and-signatures H5. */
-import type { Digest } from '../../bytes/units.ts';
+import { type Digest, parseDigest } from '../../bytes/units.ts';
 import { ImagerError } from '../../errors.ts';
 import type { Chunks, HttpRequest, HttpResponse } from '../../platform/types.ts';
 import { refusal } from './registry-error.ts';
@@ -31,7 +31,7 @@ export async function openBlob(session: Session, retry: RetryOptions, request: B
   const send = withRetry(session.send, retry);
   const whole: HttpRequest = {
     method: 'GET',
-    url: session.url(`blobs/${digest}`),
+    url: session.url(`blobs/${parseDigest(digest)}`),
     ...(signal === undefined ? {} : { signal }),
   };
   if (from > 0) {

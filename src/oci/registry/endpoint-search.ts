@@ -1,10 +1,9 @@
 /** Asking the endpoints of a repository in turn, each for its share of the time, until one has what is wanted. */
-import { ImagerError, invalid } from '../../errors.ts';
+import { ImagerError, invalid, stopIfAborted } from '../../errors.ts';
 import type { Endpoint } from './mirrors.ts';
 import { isUnreached, type RetryOptions } from './retry.ts';
 import { nameOf, type Session } from './session.ts';
 import { timeLimit } from './time-limit.ts';
-import { stopIfAborted } from './transport.ts';
 
 /** Something to be had from several endpoints. */
 export interface Question {

@@ -3,6 +3,7 @@
  * pulls half an image. Mirrors have no part in it. Sources: OCI distribution-spec v1.1, spec factory-and-signatures H8.
  */
 import type { Digest } from '../../bytes/units.ts';
+import { stopIfAborted } from '../../errors.ts';
 import type { Platform } from '../../platform/types.ts';
 import { blobsOf, type ComposedBlob, type ComposedImage, topManifest } from '../composed-image.ts';
 import type { RawManifest } from '../image-source.ts';
@@ -12,7 +13,6 @@ import { pushManifest } from './push-manifest.ts';
 import { openPushSessions } from './push-session.ts';
 import type { PushTarget } from './push-target.ts';
 import type { RegistryOptions } from './registry.ts';
-import { stopIfAborted } from './transport.ts';
 
 export interface PushOptions extends Omit<RegistryOptions, 'report'> {
   readonly signal?: AbortSignal;

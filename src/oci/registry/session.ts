@@ -124,12 +124,14 @@ function baseOf(endpoint: Endpoint, scheme: Scheme): string {
 function plain(platform: Pick<Platform, 'http'>, endpoint: Endpoint, options: SessionOptions): Send {
   const { insecure, stallTimeout, userAgent } = options;
   const { skipVerify = false, ca, clientCertificate, headers } = endpoint.settings ?? {};
+  // As URLs write it: without the port that its scheme has anyway.
+  const origins = endpoint.schemes.map((scheme) => originOf(baseOf(endpoint, scheme)));
   const send: Send = (request) => {
-    const isOwn = new URL(request.url).host === endpoint.host;
+    const isOwn = origins.includes(originOf(request.url));
     return platform.http({
       ...request,
       headers: { 'user-agent': userAgent, ...(isOwn ? headers : {}), ...request.headers },
-      stallTimeout,
+      stallTimeout: request.stallTimeout ?? stallTimeout,
       ...(insecure || skipVerify ? { insecureTls: true } : {}),
       ...(ca === undefined ? {} : { ca }),
       ...(isOwn && clientCertificate !== undefined ? { clientCertificate } : {}),

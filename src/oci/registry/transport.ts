@@ -33,11 +33,6 @@ export const systemClock: Clock = {
     }),
 };
 
-/** Throws `canceled` once the signal is aborted. */
-export function stopIfAborted(signal: AbortSignal | undefined, where: string): void {
-  if (signal?.aborted === true) throw new ImagerError('canceled', `${where}: stopped`);
-}
-
 /**
  * Reads answers whole, so that a body cut short is met inside a retry around this. Throws `dependency` for a body of
  * more than `limit` bytes.

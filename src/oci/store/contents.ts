@@ -92,6 +92,8 @@ export interface StoreListing {
     /** Plain layers and their indexes. */
     readonly layers: number;
     readonly derived: number;
+    /** What images were verified by. */
+    readonly signatures: number;
     /** Downloads under way or broken off. */
     readonly temporary: number;
   };
@@ -109,10 +111,15 @@ export async function listStore(machine: Machine, paths: StorePaths): Promise<St
     const named = name === undefined ? {} : { name };
     images.push({ ...named, digest, manifestDigest, platform, size, lastUsed: info.mtime });
   }
-  const [blobs, layers, derived, temporary] = await Promise.all(
-    [paths.blobs, paths.layers, paths.derived, paths.temporary].map((path) => bytesBelow(machine, path)),
-  );
-  return { images, usage: { blobs: blobs!, layers: layers!, derived: derived!, temporary: temporary! } };
+  const below = (path: string): Promise<number> => bytesBelow(machine, path);
+  const usage = {
+    blobs: await below(paths.blobs),
+    layers: await below(paths.layers),
+    derived: await below(paths.derived),
+    signatures: await below(paths.signatures),
+    temporary: await below(paths.temporary),
+  };
+  return { images, usage };
 }
 
 async function bytesBelow({ files }: Machine, directory: string): Promise<number> {

@@ -3,11 +3,11 @@
  * A small record by key points to content by digest, so that two makers with different results cannot mix them.
  */
 import { type Bytes, EMPTY, ofSource } from '../../bytes/bytes.ts';
-import { type Digest, MIB, parseDigest } from '../../bytes/units.ts';
+import { type Digest, hexOf, MIB, parseDigest } from '../../bytes/units.ts';
 import type { StreamSink } from '../../bytes/write.ts';
 import type { Platform as Machine } from '../../platform/types.ts';
 import { digestOf, finishDigest } from '../digest-check.ts';
-import { Appender, createTemporary, hexOf, replaceFile, type StorePaths, storedSource } from './files.ts';
+import { Appender, createTemporary, replaceFile, type StorePaths, storedSource } from './files.ts';
 import { throwIfCanceled } from './receive.ts';
 import { markUse } from './references.ts';
 

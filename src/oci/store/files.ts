@@ -4,7 +4,7 @@
  */
 import { ofSource } from '../../bytes/bytes.ts';
 import { CHUNK_SIZE, chunks } from '../../bytes/read.ts';
-import { type Digest, MIB } from '../../bytes/units.ts';
+import { type Digest, hexOf, MIB } from '../../bytes/units.ts';
 import { writeThenRename } from '../../bytes/write.ts';
 import { ImagerError } from '../../errors.ts';
 import type { Chunks, Files, NewFile, Source } from '../../platform/types.ts';
@@ -39,10 +39,6 @@ export function storePaths(root: string): StorePaths {
     index: `${root}/index.json`,
     marker: `${root}/oci-layout`,
   };
-}
-
-export function hexOf(digest: Digest): string {
-  return digest.slice('sha256:'.length);
 }
 
 export function blobPath(paths: StorePaths, digest: Digest): string {

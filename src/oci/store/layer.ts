@@ -1,5 +1,5 @@
 /** A layer into the store: received, hashed, unpacked, hashed again, indexed and written in one pass. */
-import type { Digest } from '../../bytes/units.ts';
+import { type Digest, hexOf } from '../../bytes/units.ts';
 import { ImagerError, withContext } from '../../errors.ts';
 import { tarIndexer } from '../../formats/tar/tar-index.ts';
 import type { Chunks, Hash, Platform as Machine, NewFile } from '../../platform/types.ts';
@@ -12,7 +12,6 @@ import {
   blobPath,
   createTemporary,
   fileChunks,
-  hexOf,
   joined,
   layerIndexPath,
   plainPath,

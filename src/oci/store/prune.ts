@@ -53,6 +53,7 @@ export async function pruneStore(machine: Machine, paths: StorePaths, options: P
   }
   if (images.length > 0) await writeIndex(machine, paths);
   await sweepFolder(sweep, paths.derived, unusedSince, (name) => name.endsWith('.json'));
+  await sweepFolder(sweep, paths.signatures, unusedSince, () => true);
   // Listed again: what another process has pulled meanwhile stays.
   const needed = await neededFiles(machine, paths);
   for (const folder of [paths.blobs, paths.layers, paths.derived]) {

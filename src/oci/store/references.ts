@@ -2,14 +2,14 @@
  * What a store has under which name: one small file per image, replaced whole. `index.json`, which other programs read, is made from
  * them and can be made again at any time.
  */
-import { type Digest, parseDigest } from '../../bytes/units.ts';
+import { type Digest, hexOf, parseDigest } from '../../bytes/units.ts';
 import { ImagerError } from '../../errors.ts';
 import type { Platform as Machine } from '../../platform/types.ts';
 import { digestOf, type Hasher } from '../digest-check.ts';
 import type { Platform } from '../image-source.ts';
 import { OCI_INDEX } from '../media-types.ts';
 import { platformText } from '../platform-choice.ts';
-import { hexOf, replaceFile, type StorePaths } from './files.ts';
+import { replaceFile, type StorePaths } from './files.ts';
 
 /** One image of the store: what was asked for, and the manifest that answered it. */
 export interface Reference {

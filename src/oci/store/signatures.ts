@@ -1,8 +1,8 @@
 /** What was looked at when an image was verified, by the image's digest: so that it is verified again where nothing may be contacted. */
-import type { Digest } from '../../bytes/units.ts';
+import { type Digest, hexOf } from '../../bytes/units.ts';
 import type { Platform as Machine } from '../../platform/types.ts';
-import type { SignatureRecord } from '../../trust/record.ts';
-import { hexOf, replaceFile, storePaths } from './files.ts';
+import { parseSignatureRecord, type SignatureRecord } from '../../trust/record.ts';
+import { replaceFile, storePaths } from './files.ts';
 
 /** A hundred signatures of a MiB each, in base64, and then some. */
 const RECORD_LIMIT: number = 200 << 20;
@@ -31,8 +31,12 @@ export async function keptSignatures(
   directory: string,
   digest: Digest,
 ): Promise<SignatureRecord | undefined> {
+  const path = recordPath(directory, digest);
   try {
-    return JSON.parse(new TextDecoder().decode(await files.read(recordPath(directory, digest), RECORD_LIMIT)));
+    const record = parseSignatureRecord(await files.read(path, RECORD_LIMIT));
+    // What is used stays when the store is pruned; one that cannot be written to is not pruned either.
+    await files.touch(path).catch(() => undefined);
+    return record;
   } catch {
     return undefined;
   }

@@ -142,7 +142,7 @@ const LAYOUT_MARKER = '{"imageLayoutVersion":"1.0.0"}';
 
 async function prepare(machine: Machine, paths: StorePaths): Promise<void> {
   const { files } = machine;
-  const directories = [paths.blobs, paths.layers, paths.references, paths.derived, paths.temporary];
+  const directories = [paths.blobs, paths.layers, paths.references, paths.derived, paths.signatures, paths.temporary];
   await Promise.all(directories.map((path) => files.makeDirectory(path)));
   if ((await files.info(paths.marker)) === undefined) {
     await replaceFile(files, paths, paths.marker, new TextEncoder().encode(LAYOUT_MARKER));

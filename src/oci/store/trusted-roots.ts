@@ -1,7 +1,7 @@
 /** Trusted roots that were fetched, with the metadata they came with: by the repository and the root that was believed first. */
-import type { Digest } from '../../bytes/units.ts';
+import { type Digest, hexOf } from '../../bytes/units.ts';
 import type { Platform as Machine } from '../../platform/types.ts';
-import { hexOf, replaceFile, storePaths } from './files.ts';
+import { replaceFile, storePaths } from './files.ts';
 
 /** Metadata of a repository and its root, in base64. */
 const RECORD_LIMIT: number = 16 << 20;

@@ -98,7 +98,9 @@ async function each(
       // A prune or another verify at work may have taken it away.
       if ((await files.info(path)) === undefined) continue;
       if (!(error instanceof ImagerError) || error.code === 'canceled') throw error;
-      await damaged(check, path, error.message);
+      // What cannot be read now may be read tomorrow: that says nothing about what is on the disk.
+      if (error.code === 'io') check.damage.push({ path, reason: error.message });
+      else await damaged(check, path, error.message);
     }
     check.files++;
   }
