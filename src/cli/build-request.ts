@@ -22,7 +22,7 @@ import { transportOf } from './transport-flags.ts';
 import { trustOf } from './trust-flags.ts';
 
 /** A profile document is a page or two; embedded machine configuration may be inside. */
-const PROFILE_LIMIT = 8 << 20;
+export const PROFILE_LIMIT: number = 8 << 20;
 
 export interface BuildRequest {
   readonly request: PlanRequest;

@@ -1,11 +1,12 @@
 /** `imager config`: what a node would refuse of a machine configuration, and a schema that tells editors. */
+
 import { exitCodeOf, ImagerError, invalid } from '../errors.ts';
 import { type CheckedConfig, checkMachineConfig, minorOfVersion } from '../machineconfig/documents/check.ts';
 import { machineConfigSchema } from '../machineconfig/documents/json-schema.ts';
-import type { Chunks } from '../platform/types.ts';
 import { type Problem, renderProblem } from '../yaml/diagnostic.ts';
 import type { ConfigFlags, ConfigInvocation } from './config-flags.ts';
 import type { Io } from './io.ts';
+import { readAll } from './text-input.ts';
 
 /** As the reader of the text has it, in bytes. */
 const FILE_LIMIT = 4 * 1024 * 1024;
@@ -23,23 +24,13 @@ async function validate(files: readonly string[], flags: ConfigFlags, io: Io): P
   const results: CheckedConfig[] = [];
   for (const file of files) {
     const name = file === '-' ? 'standard input' : file;
-    const bytes = file === '-' ? await readAll(io.stdin, name) : await io.platform.files.read(file, FILE_LIMIT);
+    const bytes =
+      file === '-' ? await readAll(io.stdin, FILE_LIMIT, name) : await io.platform.files.read(file, FILE_LIMIT);
     results.push(checkMachineConfig(bytes, name, flags));
   }
   if (flags.json === true) io.stdout.write(`${JSON.stringify(results.map(jsonOf), null, 2)}\n`);
   else for (const result of results) say(result, flags, io);
   return results.every(isValid) ? 0 : exitCodeOf(invalid(''));
-}
-
-async function readAll(chunks: Chunks, name: string): Promise<Uint8Array> {
-  const parts: Uint8Array[] = [];
-  let size = 0;
-  for await (const chunk of chunks) {
-    size += chunk.length;
-    if (size > FILE_LIMIT) throw invalid(`${name}: more than ${FILE_LIMIT} bytes`);
-    parts.push(chunk);
-  }
-  return Buffer.concat(parts);
 }
 
 function isValid({ problems }: CheckedConfig): boolean {

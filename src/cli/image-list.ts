@@ -1,7 +1,7 @@
 /** Which images a command line means. */
 import { distinctImages, type ImageList, imagesOfProfile, imagesOfRelease } from '../pipeline/image-list.ts';
 import { BUILT_IN_PROFILE_NAMES } from '../profiles/built-in.ts';
-import { readBuildRequest } from './build-request.ts';
+import { PROFILE_LIMIT, readBuildRequest } from './build-request.ts';
 import { camelCase, FLAGS, type FlagValues } from './flags.ts';
 import type { Io } from './io.ts';
 import type { ImageListFlags } from './mirror-flags.ts';
@@ -70,9 +70,6 @@ function reachOf(flags: ImageListFlags): {
 function ioOf({ platform, stdout, stderr, signal, now }: Io): Omit<Io, 'stdin' | 'stdinIsTTY'> {
   return { platform, stdout, stderr, signal, now };
 }
-
-/** A profile document is a page or two; embedded machine configuration may be inside. */
-const PROFILE_LIMIT = 8 << 20;
 
 async function documentAsInput(path: string, { platform }: Io): Promise<Pick<Io, 'stdin' | 'stdinIsTTY'>> {
   const data = await platform.files.read(path, PROFILE_LIMIT);

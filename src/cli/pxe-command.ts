@@ -5,15 +5,14 @@ import { buildPxe, type PxeFile, type PxePlan, planPxe, pxeNames } from '../pipe
 import { parseBaseUrl } from '../pxe/base-url.ts';
 import { IPXE_SCRIPT_NAME } from '../pxe/ipxe-script.ts';
 import type { ReportedOutput } from '../report/build-report.ts';
-import { reportingOf, writeAllReports } from './build-command.ts';
+import { reportingOf, writeAllReports, writeFile } from './build-command.ts';
 import { readBuildRequest, workplaceOf } from './build-request.ts';
 import type { Invocation } from './command-line.ts';
 import { elideKernelArguments } from './elide.ts';
 import type { FlagValues } from './flags.ts';
 import type { Io } from './io.ts';
 import { checkLocked } from './locked.ts';
-import { writeOutput } from './output-file.ts';
-import { chooseStyle, type Progress, startProgress } from './progress.ts';
+import { chooseStyle, startProgress } from './progress.ts';
 import { parseListenAddress, startPxeServer } from './pxe-server.ts';
 
 type PxeInvocation = Extract<Invocation, { readonly command: 'pxe' }>;
@@ -52,7 +51,9 @@ export async function runPxe(invocation: PxeInvocation, io: Io): Promise<number>
       await reporting?.gather(workplace, ofPart, { ...partPlan, verifications });
     }
     const files = await buildPxe(workplace, plan);
-    if (directory !== undefined) await writeFiles(files, directory, { flags, io, progress });
+    // Their digests are known already.
+    const surroundings = { profileName: profile, flags, io, progress, reporting: undefined };
+    if (directory !== undefined) for (const file of files) await writeFile(file, directory, surroundings);
     for (const file of files) reporting?.add(reportedFile(file, directory));
     await writeAllReports({ progress, reporting });
     if (flags.switches.has('json')) io.stdout.write(`${JSON.stringify(resultJson(files, plan, directory), null, 2)}\n`);
@@ -69,28 +70,6 @@ function checkFlags({ text, switches }: FlagValues): void {
   const given = FOREIGN_FLAGS.filter((name) => text.has(name) || switches.has(name));
   if (given.length === 0) return;
   throw new ImagerError('usage', `flag --${given[0]}: has no meaning for pxe, want imager pxe DIR [profile]`);
-}
-
-async function writeFiles(
-  files: readonly PxeFile[],
-  directory: string,
-  { flags, io, progress }: { readonly flags: FlagValues; readonly io: Io; readonly progress: Progress },
-): Promise<void> {
-  for (const file of files) {
-    let written = 0;
-    const report = (done: number): void => {
-      written = done;
-      progress.report({ task: `writing ${file.name}`, done, total: file.bytes.size, unit: 'bytes' });
-    };
-    const path = await writeOutput(io.platform, file, directory, {
-      signal: io.signal,
-      onProgress: report,
-      sync: flags.switches.has('sync'),
-    });
-    // The zeros at an end are not written, so the last report may be missing.
-    if (written < file.bytes.size) report(file.bytes.size);
-    progress.note(`output asset path: ${path}`);
-  }
 }
 
 function reportedFile(

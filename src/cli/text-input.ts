@@ -4,6 +4,11 @@ import type { Chunks } from '../platform/types.ts';
 
 /** All of `chunks` as text. `what` names it in messages; `limit` is in bytes. Throws `invalid-input`. */
 export async function readText(chunks: Chunks, limit: number, what: string): Promise<string> {
+  return decodeText(await readAll(chunks, limit, what), what);
+}
+
+/** All of `chunks`. Throws `invalid-input` above `limit` bytes. */
+export async function readAll(chunks: Chunks, limit: number, what: string): Promise<Uint8Array> {
   const parts: Uint8Array[] = [];
   let size = 0;
   for await (const chunk of chunks) {
@@ -11,7 +16,7 @@ export async function readText(chunks: Chunks, limit: number, what: string): Pro
     if (size > limit) throw invalid(`${what}: more than ${limit} bytes`);
     parts.push(chunk);
   }
-  return decodeText(Buffer.concat(parts), what);
+  return Buffer.concat(parts);
 }
 
 /** A byte order mark stays: it is part of a META value. Throws `invalid-input`. */

@@ -1,4 +1,5 @@
 /** `imager verify`: the verdict on the signatures of one image. */
+
 import { type Digest, parseDigest } from '../bytes/units.ts';
 import { exitCodeOf, ImagerError, invalid } from '../errors.ts';
 import type { ImageSource } from '../oci/image-source.ts';
@@ -16,10 +17,8 @@ import { mayNeedNewerRoot, type VerificationReport, verifyImage } from '../trust
 import type { Io } from './io.ts';
 import { rootFinderOf } from './root-source.ts';
 import { transportOf } from './transport-flags.ts';
+import { KEY_LIMIT } from './trust-flags.ts';
 import type { VerifyFlags } from './verify-flags.ts';
-
-/** A PEM public key is far smaller. */
-const KEY_LIMIT = 64 * 1024;
 
 /** Exit 0 for a good signature, that of failed verifications otherwise. */
 export async function runVerify(flags: VerifyFlags, io: Io): Promise<number> {
