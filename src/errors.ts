@@ -50,9 +50,11 @@ export function invalid(message: string, details?: ErrorDetails): ImagerError {
   return new ImagerError('invalid-input', message, details);
 }
 
-/** Throws `canceled` once the signal is aborted; `where` begins the message. */
+/** Throws `canceled` once the signal is aborted: its own reason where that says who stopped it, else a message that begins with `where`. */
 export function stopIfAborted(signal: AbortSignal | undefined, where: string): void {
-  if (signal?.aborted === true) throw new ImagerError('canceled', `${where}: stopped`);
+  if (signal?.aborted !== true) return;
+  const { reason } = signal;
+  throw reason instanceof ImagerError ? reason : new ImagerError('canceled', `${where}: stopped`, { cause: reason });
 }
 
 /** The process exit code for any thrown value; values that are no `ImagerError` are bugs and give 1. */

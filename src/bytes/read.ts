@@ -1,5 +1,5 @@
 /** Getting bytes out of `Bytes`: a range into memory, a stream of chunks, a comparison, a digest. */
-import { invalid } from '../errors.ts';
+import { invalid, stopIfAborted } from '../errors.ts';
 import type { Hash, Source } from '../platform/types.ts';
 import { type Bytes, type Extent, extentAt, slice } from './bytes.ts';
 
@@ -129,7 +129,7 @@ export async function* chunks(bytes: Bytes, options: ChunkOptions = {}): AsyncGe
   let ahead: Promise<Uint8Array> | undefined;
   try {
     for (let position = 0; position < bytes.size; ) {
-      signal?.throwIfAborted();
+      stopIfAborted(signal, 'reading');
       const current = ahead ?? nextChunk(bytes, position, chunkSize, bufferOf);
       const length = Math.min(chunkSize, bytes.size - position);
       position += length;

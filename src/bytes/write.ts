@@ -1,5 +1,5 @@
 /** Sinks: `Bytes` to a file, to a stream, to an HTTP range. Each writes every byte once and in bounded memory. */
-import { ImagerError } from '../errors.ts';
+import { ImagerError, stopIfAborted } from '../errors.ts';
 import type { Chunks, Files, NewFile } from '../platform/types.ts';
 import { type Bytes, slice } from './bytes.ts';
 import { CHUNK_SIZE, chunks, memoryAt, readInto } from './read.ts';
@@ -31,7 +31,7 @@ export async function writeToFile(files: Files, path: string, bytes: Bytes, opti
       await file.truncate(bytes.size);
       await writeExtents(file, bytes, options);
       if (options.sync === true) await file.sync();
-      options.signal?.throwIfAborted();
+      stopIfAborted(options.signal, 'writing');
     });
   } catch (error) {
     throw asCanceled(error, options.signal);
@@ -77,7 +77,7 @@ async function writeExtents(file: NewFile, bytes: Bytes, options: WriteOptions):
     for (const [position, length] of pieces) {
       const turn = order?.turn(position);
       try {
-        options.signal?.throwIfAborted();
+        stopIfAborted(options.signal, 'writing');
         let data = memoryAt(bytes, position, length);
         if (data === undefined) {
           buffer ??= new Uint8Array(CHUNK_SIZE);

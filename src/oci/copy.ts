@@ -4,7 +4,7 @@
  * Referrers", "Referrers Tag Schema"; cosign SIGNATURE_SPEC.md for the tags.
  */
 import { type Digest, MIB } from '../bytes/units.ts';
-import { invalid } from '../errors.ts';
+import { invalid, stopIfAborted } from '../errors.ts';
 import { checkDigest, digestOf, type Hasher, sizeError } from './digest-check.ts';
 import type { BlobSource, Descriptor, ImageSource, RawManifest } from './image-source.ts';
 import { MANIFEST_LIMIT, parseManifest } from './manifest.ts';
@@ -218,7 +218,7 @@ export async function copyImage(
   const count = (outcome: CopyOutcome): void => void outcomes[outcome]++;
   await copyBlobs(source, [...image.blobs.values()], destination, options, count);
   for (const document of image.documents.values()) {
-    options.signal?.throwIfAborted();
+    stopIfAborted(options.signal, 'copying');
     count(await destination.putDocument(document));
   }
   const tags = new Map(image.tags);
@@ -317,5 +317,5 @@ async function copyBlobs(
   };
   await Promise.all(Array.from({ length: Math.min(concurrency, blobs.length) }, work));
   if (failure !== undefined) throw failure;
-  signal?.throwIfAborted();
+  stopIfAborted(signal, 'copying');
 }

@@ -19,7 +19,7 @@ import {
   zstdDecompress,
   zstdDecompressSync,
 } from 'node:zlib';
-import { invalid } from '../errors.ts';
+import { invalid, stopIfAborted } from '../errors.ts';
 import { loadLzma2 } from './node-lzma2.ts';
 import type { Chunks, Compression, NativeLzma2 } from './types.ts';
 
@@ -119,7 +119,7 @@ async function* through(input: Chunks, transform: Transform, what: string, signa
   void feed();
   try {
     for await (const chunk of transform) {
-      signal?.throwIfAborted();
+      stopIfAborted(signal, 'compression');
       yield chunk as Uint8Array;
     }
   } catch (error) {

@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
-import { invalid } from '../errors.ts';
+import { invalid, stopIfAborted } from '../errors.ts';
 import type { Chunks, NativeLzma2 } from './types.ts';
 
 const PACKAGE = '@napi-rs/lzma';
@@ -76,11 +76,11 @@ function streamOf(data: Uint8Array): ReadableStream<Uint8Array> {
 async function* watched(output: ReadableStream<Uint8Array>, what: string, signal?: AbortSignal): Chunks {
   try {
     for await (const chunk of output) {
-      signal?.throwIfAborted();
+      stopIfAborted(signal, 'compression');
       yield chunk;
     }
   } catch (cause) {
-    signal?.throwIfAborted();
+    stopIfAborted(signal, 'compression');
     throw damaged(what, cause);
   }
 }

@@ -2,7 +2,7 @@
 import { type Bytes, EMPTY, slice } from '../../bytes/bytes.ts';
 import { readInto } from '../../bytes/read.ts';
 import { KIB } from '../../bytes/units.ts';
-import { invalid } from '../../errors.ts';
+import { invalid, stopIfAborted } from '../../errors.ts';
 import { MODE, typeOfMode } from '../../tree/mode.ts';
 import { type Entry, type Tree, treeOf } from '../../tree/tree.ts';
 import { ALIGNMENT, type CpioHeader, decodeHeader, HEADER_SIZE, isHeader, MAX_NAME, TRAILER } from './header.ts';
@@ -33,7 +33,7 @@ export async function decodeCpio(bytes: Bytes, options: DecodeCpioOptions = {}):
   let isInside = false;
   let at = 0;
   while (at < bytes.size) {
-    signal?.throwIfAborted();
+    stopIfAborted(signal, 'reading');
     if (!isInside) {
       at = await window.skipZeros(at);
       const begins = at % ALIGNMENT === 0 && at + HEADER_SIZE <= bytes.size && isHeader(await window.at(at, 6));

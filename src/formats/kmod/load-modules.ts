@@ -1,5 +1,5 @@
 /** What index files say of modules, read from the modules: several at once, so that all processors decompress. */
-import { ImagerError } from '../../errors.ts';
+import { ImagerError, stopIfAborted } from '../../errors.ts';
 import type { Compression } from '../../platform/types.ts';
 import { decompressModule } from './decompress.ts';
 import { type ModuleInfo, NO_INFO, parseModuleInfo } from './modinfo.ts';
@@ -35,7 +35,7 @@ export async function loadModules(
   const work = async (): Promise<void> => {
     const reader: Reader = { compression, pool, maxModuleSize: options.maxModuleSize, buffer: moduleBuffer() };
     for (const [index, module] of queue) {
-      options.signal?.throwIfAborted();
+      stopIfAborted(options.signal, 'reading modules');
       loaded[index] = await loadModule(module, reader);
     }
   };

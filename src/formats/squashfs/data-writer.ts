@@ -1,5 +1,7 @@
 /** Blocks of content in the order they are given, several compressed at once, each written as soon as those before it are. */
+
 import type { StreamSink } from '../../bytes/write.ts';
+import { stopIfAborted } from '../../errors.ts';
 import type { BlockEncoder } from './compressor.ts';
 import { STORED_BLOCK } from './inode.ts';
 
@@ -61,7 +63,7 @@ export class DataWriter {
 
   /** Begins to compress the first `length` bytes of the buffer, and waits while too much is under way. Throws what packing and the sink throw. */
   async push(buffer: Uint8Array, length: number, onPlaced: OnPlaced): Promise<void> {
-    this.#signal?.throwIfAborted();
+    stopIfAborted(this.#signal, 'packing');
     const data = buffer.subarray(0, length);
     const packed = this.#pack(data);
     // A rejection is reported when its turn comes, not as an unhandled one before.

@@ -5,7 +5,7 @@
 import { type Bytes, concat, ofMemory, padToMultiple, slice } from '../../bytes/bytes.ts';
 import { joinMemory } from '../../bytes/field.ts';
 import type { StreamSink } from '../../bytes/write.ts';
-import { invalid } from '../../errors.ts';
+import { invalid, stopIfAborted } from '../../errors.ts';
 import type { Platform } from '../../platform/types.ts';
 import type { Tree } from '../../tree/tree.ts';
 import { blockEncoder, type CompressorChoice } from './compressor.ts';
@@ -114,7 +114,7 @@ export async function writeSquashfs(
   const idTable = await appendTable(tables.ids);
   const attributes = await tables.attributes.finish(position);
   if (attributes !== undefined) await append(attributes.data);
-  signal?.throwIfAborted();
+  stopIfAborted(signal, 'packing');
   await sink.write(
     encodeSuperblock({
       inodes: nodes.all.length,

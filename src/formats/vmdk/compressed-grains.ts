@@ -7,7 +7,7 @@ import { type Bytes, slice } from '../../bytes/bytes.ts';
 import { structure, viewOf } from '../../bytes/field.ts';
 import { read, readInto } from '../../bytes/read.ts';
 import type { StreamSink } from '../../bytes/write.ts';
-import { invalid } from '../../errors.ts';
+import { invalid, stopIfAborted } from '../../errors.ts';
 import { encodeMarker, MARKER_SIZE, sectorsOf } from './grain.ts';
 import { GRAIN_SIZE, SECTOR } from './sparse-header.ts';
 import { adler32, type Deflate, zlibStream } from './zlib-stream.ts';
@@ -78,7 +78,7 @@ export async function compressGrains(
   try {
     for (const { first, count, sameAs } of blockRuns(disk, GRAIN_SIZE)) {
       for (let number = first; number < first + count; number++) {
-        options.signal?.throwIfAborted();
+        stopIfAborted(options.signal, 'compression');
         if (sameAs !== undefined) {
           // The grain it repeats must have been written.
           while (waiting.length > 0) await writeFirst();

@@ -2,7 +2,7 @@
 import { crc32 } from '../../bytes/crc32.ts';
 import { joinMemory, viewOf } from '../../bytes/field.ts';
 import { MIB } from '../../bytes/units.ts';
-import { invalid } from '../../errors.ts';
+import { invalid, stopIfAborted } from '../../errors.ts';
 import type { Chunks, NativeLzma2 } from '../../platform/types.ts';
 import { beginsDictionary, ChunkDecoder, chunkHeaderSize, decodeChunkHeader, noDictionary } from './decode-lzma2.ts';
 import {
@@ -131,7 +131,7 @@ class StreamReader {
   /** The next byte, which stays; `undefined` at the end. */
   async peek(): Promise<number | undefined> {
     while (this.#rest.length === 0) {
-      this.#signal?.throwIfAborted();
+      stopIfAborted(this.#signal, 'decompression');
       const next = await this.#chunks.next();
       if (next.done === true) return undefined;
       this.#rest = next.value;

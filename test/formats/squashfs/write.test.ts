@@ -164,7 +164,7 @@ test('a signal stops the work; errors of the sink and of contents come through',
   const tree = treeOfLiterals({ a: ofMemory(stream('a', 5_000_000)) });
   const nothing = { write: async () => undefined };
   const signal = AbortSignal.abort(new Error('stop'));
-  await assert.rejects(writeSquashfs(tree, ZSTD, platform, nothing, { signal }), { message: 'stop' });
+  await assert.rejects(writeSquashfs(tree, ZSTD, platform, nothing, { signal }), { code: 'canceled' });
   const full = { write: () => Promise.reject(new Error('disk full')) };
   await assert.rejects(writeSquashfs(tree, ZSTD, platform, full), { message: 'disk full' });
   const broken = ofSource({ key: 'k', label: 'l', size: 9, read: () => Promise.reject(new Error('gone')) });

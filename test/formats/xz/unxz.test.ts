@@ -97,7 +97,7 @@ test('the input is closed, and its errors come through', async () => {
   };
   await assert.rejects(Array.fromAsync(unxz(failing(), undefined)), { message: 'of the input' });
   const signal = AbortSignal.abort(new Error('stop'));
-  await assert.rejects(Array.fromAsync(unxz(cut(STREAM, 1000), undefined, signal)), { message: 'stop' });
+  await assert.rejects(Array.fromAsync(unxz(cut(STREAM, 1000), undefined, signal)), { code: 'canceled' });
 });
 
 test('a stream that ends anywhere, or with damage, is refused', async () => {
