@@ -311,27 +311,27 @@ function enumHint(text: string, type: EnumType): string | undefined {
     ? Object.keys(type.values).find((name) => type.values[name] === Number(text))
     : undefined;
   if (named !== undefined && named !== text) return `the number ${text} is written ${named}`;
-  const similar = COMMON_WORDS[text.toLowerCase()] ?? '';
+  const similar = COMMON_WORDS.get(text.toLowerCase()) ?? '';
   const near = Object.hasOwn(type.values, similar) ? similar : nearName(text, Object.keys(type.values));
   return near === undefined ? undefined : `did you mean ${near}?`;
 }
 
 /** What the same things are called elsewhere. */
-const COMMON_WORDS: Readonly<Record<string, string>> = {
-  ipv4: 'inet4',
-  ipv6: 'inet6',
-  inet: 'inet4',
-  ip4: 'inet4',
-  ip6: 'inet6',
-  v4: 'inet4',
-  v6: 'inet6',
-  universe: 'global',
-  ethernet: 'ether',
-  none: 'nohdr',
-  lacp: '802.3ad',
-  dhcp: 'dhcp4',
-  vlan: '802.1q',
-};
+const COMMON_WORDS: ReadonlyMap<string, string> = new Map([
+  ['ipv4', 'inet4'],
+  ['ipv6', 'inet6'],
+  ['inet', 'inet4'],
+  ['ip4', 'inet4'],
+  ['ip6', 'inet6'],
+  ['v4', 'inet4'],
+  ['v6', 'inet6'],
+  ['universe', 'global'],
+  ['ethernet', 'ether'],
+  ['none', 'nohdr'],
+  ['lacp', '802.3ad'],
+  ['dhcp', 'dhcp4'],
+  ['vlan', '802.1q'],
+]);
 
 function readFlags(text: string, type: FlagsType): Reading {
   if (text === '' && type.mayBeEmpty) return { value: '' };

@@ -122,7 +122,7 @@ function checkBondOptions(text: string): readonly Finding[] {
     if (seen.has(name)) findings.push({ message: `${name} more than once: the last counts` });
     seen.add(name);
     if (more.length > 0) findings.push({ message: `${name}: what follows the second "=" is ignored` });
-    const [, bits] = BOND_NUMBER_OPTIONS[name] ?? [];
+    const [, bits] = (Object.hasOwn(BOND_NUMBER_OPTIONS, name) && BOND_NUMBER_OPTIONS[name]) || [];
     const number = parseDecimal(value);
     if (bits !== undefined && number !== undefined && BigInt.asUintN(bits, number) !== number) {
       findings.push({ message: `${name} ${value}: becomes ${BigInt.asUintN(bits, number)}` });
