@@ -49,7 +49,7 @@ export function splitFields(value: string): readonly string[] {
     if (character === '[') depth++;
     else if (character === ']') depth--;
     if (at < value.length && (character !== ':' || depth !== 0)) continue;
-    fields.push(value.slice(start, at).replaceAll(/^[[\]]+|[[\]]+$/g, ''));
+    fields.push(value.slice(start, at).replaceAll(/^[[\]]+|(?<![[\]])[[\]]+$/g, ''));
     start = at + 1;
   }
   return fields;

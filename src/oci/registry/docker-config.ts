@@ -81,7 +81,7 @@ export function parseAuth(auth: string, label: string): Credential {
   if (text === undefined) throw invalid(`${label}: want base64`);
   const colon = text.indexOf(':');
   if (colon < 1) throw invalid(`${label}: want the base64 form of user:password`);
-  return { kind: 'basic', user: text.slice(0, colon), password: text.slice(colon + 1).replace(/^\0+|\0+$/g, '') };
+  return { kind: 'basic', user: text.slice(0, colon), password: text.slice(colon + 1).replace(/^\0+|(?<!\0)\0+$/g, '') };
 }
 
 /** Keys that fit the target, the most specific first: the repository, its parents, the host. */

@@ -186,7 +186,7 @@ function standardPath(pathname: string): string {
 /** Upstream tells `https://host` and `https://host/` apart here, `URL` does not. */
 function writtenPath(text: string, url: URL): string {
   const hasPath = /^[a-z]+:\/\/[^/?#]*\//i.test(text);
-  return hasPath ? url.pathname.replace(/(.)\/+$/, '$1') : '';
+  return hasPath ? url.pathname.replace(/(?<=^\/|[^/])\/+$/, '') : '';
 }
 
 /** Docker Hub has several names; in mirror configurations it is `docker.io`. */
