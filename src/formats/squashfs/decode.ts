@@ -30,7 +30,7 @@ const MAXIMUM_DEPTH = 1024;
 /** Of all files together: with blocks of 128 KiB content of 128 GiB. */
 const MAXIMUM_BLOCKS: number = 1 << 20;
 const MAXIMUM_FRAGMENTS: number = 1 << 20;
-/** Paths and targets of links together: both may be repeated at hardly any cost. */
+/** Bytes of targets of links and characters of paths together: both may be repeated at hardly any cost. */
 const MAXIMUM_TEXT: number = 128 * MIB;
 /** What Linux follows. Bytes. */
 const MAXIMUM_TARGET = 4095;
@@ -42,8 +42,8 @@ const ID_SIZE = 4;
 let decoded = 0;
 
 /**
- * The tree of an image that begins at the start of `source`; what follows the image does not matter. Throws `invalid-input` for what is no sound image,
- * `unsupported` for other versions, compressors other than gzip, xz and zstd, and sockets.
+ * The tree of an image that begins at the start of `source`; what follows the image does not matter. Throws `invalid-input` for what is no sound image
+ * and for one with sockets, `unsupported` for other versions and for compressors other than gzip, xz and zstd.
  */
 export async function decodeSquashfs(source: Bytes, compression: Compression): Promise<SquashfsContent> {
   if (source.size < SUPERBLOCK_SIZE) throw invalid(`squashfs image: ${source.size} bytes`);
@@ -83,7 +83,7 @@ interface Walk {
   readonly known: Map<number, Entry>;
   /** Blocks that files may still have. */
   blocksLeft: number;
-  /** Bytes that paths and targets may still have. */
+  /** What paths and targets may still have. */
   textLeft: number;
 }
 
@@ -127,6 +127,7 @@ async function readTree(walk: Walk): Promise<void> {
     for await (const listed of decodeListing(reader, inode)) {
       const name = decodeName(listed.name, inode.number);
       const childPath = path === '' ? name : `${path}/${name}`;
+      spendText(walk, childPath.length);
       if (walk.entries.length === MAXIMUM_ENTRIES)
         throw invalid(`squashfs image: more than ${MAXIMUM_ENTRIES} entries`);
       const place = encodeReference(listed.inode);
@@ -145,9 +146,9 @@ async function readTree(walk: Walk): Promise<void> {
   }
 }
 
-function spendText(walk: Walk, bytes: number): void {
-  walk.textLeft -= bytes;
-  if (walk.textLeft < 0) throw invalid(`squashfs image: more than ${MAXIMUM_TEXT} bytes of paths and targets`);
+function spendText(walk: Walk, length: number): void {
+  walk.textLeft -= length;
+  if (walk.textLeft < 0) throw invalid(`squashfs image: paths and targets of more than ${MAXIMUM_TEXT} characters`);
 }
 
 async function readInode(walk: Walk, place: Reference): Promise<Inode> {
