@@ -1,7 +1,7 @@
 /** Which values of PCR 11 a UKI's disk keys are bound to, signed: `.pcrsig`. Source: spec boot-and-images 2 (systemd-measure, systemd-stub). */
 import type { Bytes } from '../bytes/bytes.ts';
 import { structure, toHex } from '../bytes/field.ts';
-import { chunks } from '../bytes/read.ts';
+import { type ChunkOptions, chunks } from '../bytes/read.ts';
 import { decodeRsaPublicKey } from '../formats/der/certificate.ts';
 import type { HashAlgorithm } from '../platform/types.ts';
 import { digestOf, type Hasher, type SigningKey } from './signer.ts';
@@ -40,9 +40,14 @@ const TPM2_POLICY_PCR = 0x0000_017f;
 export type SectionDigests = Readonly<Record<HashAlgorithm, Uint8Array>>;
 
 /** One pass over the content. Throws what reading throws. */
-export async function measureContent(hasher: Hasher, content: Bytes): Promise<SectionDigests> {
+export async function measureContent(
+  hasher: Hasher,
+  content: Bytes,
+  { signal }: Pick<ChunkOptions, 'signal'> = {},
+): Promise<SectionDigests> {
   const hashes = BANKS.map(([algorithm]) => hasher.hash(algorithm));
-  for await (const chunk of chunks(content)) for (const hash of hashes) hash.update(chunk);
+  for await (const chunk of chunks(content, { isTransient: true, ...(signal === undefined ? {} : { signal }) }))
+    for (const hash of hashes) hash.update(chunk);
   const [sha256, sha384, sha512] = hashes.map((hash) => hash.digest());
   return { sha256: sha256!, sha384: sha384!, sha512: sha512! };
 }

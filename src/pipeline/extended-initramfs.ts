@@ -200,10 +200,10 @@ async function modulesOfBase({ workplace, store, modulesPath }: Layout, base: By
   try {
     const rootfs = await store.derived(
       { source, kind: 'rootfs', parameters },
-      (sink) => copyRootfs(base, compression, sink),
+      (sink) => copyRootfs(base, compression, sink, options),
       options,
     );
-    const modules = await readBaseModules(rootfs, modulesPath, compression);
+    const modules = await readBaseModules(rootfs, modulesPath, compression, options);
     return { source: digestOf([source, JSON.stringify(parameters)]), modules };
   } catch (error) {
     if (!(error instanceof ImagerError) || error.code !== 'invalid-input') throw error;

@@ -3,7 +3,7 @@
  */
 import { type Bytes, slice } from '../../bytes/bytes.ts';
 import { getU64, viewOf } from '../../bytes/field.ts';
-import { read } from '../../bytes/read.ts';
+import { type ChunkOptions, read } from '../../bytes/read.ts';
 import { MIB } from '../../bytes/units.ts';
 import { invalid } from '../../errors.ts';
 import type { Compression } from '../../platform/types.ts';
@@ -45,7 +45,11 @@ let decoded = 0;
  * The tree of an image that begins at the start of `source`; what follows the image does not matter. Throws `invalid-input` for what is no sound image
  * and for one with sockets, `unsupported` for other versions and for compressors other than gzip, xz and zstd.
  */
-export async function decodeSquashfs(source: Bytes, compression: Compression): Promise<SquashfsContent> {
+export async function decodeSquashfs(
+  source: Bytes,
+  compression: Compression,
+  { signal }: Pick<ChunkOptions, 'signal'> = {},
+): Promise<SquashfsContent> {
   if (source.size < SUPERBLOCK_SIZE) throw invalid(`squashfs image: ${source.size} bytes`);
   const superblock = decodeSuperblock(await read(source, 0, SUPERBLOCK_SIZE), source.size);
   const { blockSize, idTable } = superblock;
@@ -64,6 +68,7 @@ export async function decodeSquashfs(source: Bytes, compression: Compression): P
     known: new Map(),
     blocksLeft: MAXIMUM_BLOCKS,
     textLeft: MAXIMUM_TEXT,
+    signal,
   };
   await readTree(walk);
   return { superblock, tree: treeOf(walk.entries) };
@@ -85,6 +90,7 @@ interface Walk {
   blocksLeft: number;
   /** What paths and targets may still have. */
   textLeft: number;
+  readonly signal: AbortSignal | undefined;
 }
 
 async function readFragments(
@@ -125,6 +131,7 @@ async function readTree(walk: Walk): Promise<void> {
     if (depth > MAXIMUM_DEPTH) throw invalid(`squashfs directory "${path}": deeper than ${MAXIMUM_DEPTH}`);
     const reader = new MetadataReader(walk.metadata, walk.superblock.directoryTable, inode.listing);
     for await (const listed of decodeListing(reader, inode)) {
+      walk.signal?.throwIfAborted();
       const name = decodeName(listed.name, inode.number);
       const childPath = path === '' ? name : `${path}/${name}`;
       spendText(walk, childPath.length);
