@@ -10,6 +10,7 @@ import { checkConfigArguments } from './config-argument-checks.ts';
 import { parseDuration } from './duration.ts';
 import { isHostPort } from './endpoint.ts';
 import { checkNetworkArguments } from './network-argument-checks.ts';
+import { knownPlatform, PLATFORM_NAMES } from './platform.ts';
 import { parseUrl, splitHostPort } from './url.ts';
 
 interface ArgumentRule {
@@ -126,33 +127,10 @@ function checkUnknownKey({ key, values }: KernelArgument): readonly ArgumentWarn
   return [{ argument: isSecret ? key : shown(key, values[0] ?? ''), message, ...hint }];
 }
 
-const PLATFORMS: readonly string[] = [
-  'akamai',
-  'alibabacloud',
-  'aws',
-  'azure',
-  'cloudstack',
-  'container',
-  'digital-ocean',
-  'equinixMetal',
-  'exoscale',
-  'gcp',
-  'hcloud',
-  'metal',
-  'nocloud',
-  'opennebula',
-  'openstack',
-  'oracle',
-  'scaleway',
-  'upcloud',
-  'vmware',
-  'vultr',
-];
-
 function checkPlatform(value: string): Finding | undefined {
-  if (PLATFORMS.includes(value) || value === 'packet') return undefined;
-  const near = nearName(value, PLATFORMS);
-  const message = `no platform: want ${PLATFORMS.join(', ')}`;
+  if (knownPlatform(value) !== undefined) return undefined;
+  const near = nearName(value, PLATFORM_NAMES);
+  const message = `no platform: want ${PLATFORM_NAMES.join(', ')}`;
   return near === undefined ? { message } : { message, hint: `did you mean ${near}?` };
 }
 
