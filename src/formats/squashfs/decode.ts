@@ -5,6 +5,7 @@ import { type Bytes, slice } from '../../bytes/bytes.ts';
 import { getU64, viewOf } from '../../bytes/field.ts';
 import { type ChunkOptions, read } from '../../bytes/read.ts';
 import { MIB } from '../../bytes/units.ts';
+import { decodeUtf8 } from '../../bytes/utf8.ts';
 import { invalid } from '../../errors.ts';
 import type { Compression } from '../../platform/types.ts';
 import { type Attributes, type Entry, type Tree, treeOf } from '../../tree/tree.ts';
@@ -168,17 +169,9 @@ async function readInode(walk: Walk, place: Reference): Promise<Inode> {
 }
 
 function decodeName(data: Uint8Array, directory: number): string {
-  const name = decodeText(data, `squashfs directory, inode ${directory}: a name`);
+  const name = decodeUtf8(data, `squashfs directory, inode ${directory}: a name`);
   if (!/[/\0]/.test(name) && name !== '.' && name !== '..') return name;
   throw invalid(`squashfs directory, inode ${directory}: the name ${JSON.stringify(name)}`);
-}
-
-function decodeText(data: Uint8Array, what: string): string {
-  try {
-    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(data);
-  } catch (cause) {
-    throw invalid(`${what} is not UTF-8`, { cause });
-  }
 }
 
 async function addEntry(walk: Walk, inode: Inode, path: string, place: Reference): Promise<void> {
@@ -219,7 +212,7 @@ function entryOf(walk: Walk, inode: Inode, place: Reference, common: Attributes 
       return {
         kind: 'symlink',
         ...common,
-        target: decodeText(inode.target, `squashfs link "${common.path}": its target`),
+        target: decodeUtf8(inode.target, `squashfs link "${common.path}": its target`),
       };
     case 'character':
     case 'block':
