@@ -4,6 +4,7 @@ import { structure, toHex } from '../bytes/field.ts';
 import { type ChunkOptions, chunks } from '../bytes/read.ts';
 import { decodeRsaPublicKey } from '../formats/der/certificate.ts';
 import type { HashAlgorithm } from '../platform/types.ts';
+import { encodePem } from './pem.ts';
 import { digestOf, type Hasher, type SigningKey } from './signer.ts';
 
 /** What systemd-stub measures, in its order. */
@@ -96,17 +97,12 @@ export async function pcrSignature(
     const policy = policyDigest(hasher, algorithmId, pcrValue(hasher, bank, sections));
     // Hashed once more, by the bank's own algorithm: what TPM2_PolicyAuthorize verifies.
     const signature = await key.sign(digestOf(hasher, bank, policy), bank);
-    banks.push([bank, [{ pcrs: [PCR], pkfp, pol: toHex(policy), sig: base64(signature) }]]);
+    banks.push([bank, [{ pcrs: [PCR], pkfp, pol: toHex(policy), sig: btoa(String.fromCharCode(...signature)) }]]);
   }
   return JSON.stringify(Object.fromEntries(banks));
 }
 
-function base64(data: Uint8Array): string {
-  return btoa(String.fromCharCode(...data));
-}
-
 /** SubjectPublicKeyInfo as PEM, 64 columns: content of `.pcrpkey`. */
 export function publicKeyPem(publicKey: Uint8Array): string {
-  const lines = base64(publicKey).match(/.{1,64}/g) ?? [];
-  return `-----BEGIN PUBLIC KEY-----\n${lines.join('\n')}\n-----END PUBLIC KEY-----\n`;
+  return encodePem('PUBLIC KEY', publicKey);
 }

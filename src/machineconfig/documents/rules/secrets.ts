@@ -1,5 +1,5 @@
 /** The outer form of keys and certificates. Their content is not looked into, and never shown. */
-import { isBase64 } from '../formats.ts';
+import { isBase64 } from '../../../yaml/base64.ts';
 
 /** Standard base64 of 32 bytes, padded: keys of WireGuard, the secret of discovery. */
 export function isKey32(text: string): boolean {
