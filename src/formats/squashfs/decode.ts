@@ -3,6 +3,7 @@
  */
 import { type Bytes, slice } from '../../bytes/bytes.ts';
 import { getU64, viewOf } from '../../bytes/field.ts';
+import { identityOf } from '../../bytes/identity.ts';
 import { type ChunkOptions, read } from '../../bytes/read.ts';
 import { MIB } from '../../bytes/units.ts';
 import { decodeUtf8 } from '../../bytes/utf8.ts';
@@ -15,7 +16,6 @@ import { decodeInode } from './decode-inode.ts';
 import { decodeListing } from './decode-listing.ts';
 import { readLookupTable } from './decode-table.ts';
 import { type BlockPlace, DataBlocks, fileContent } from './file-source.ts';
-import { identityOf } from './identity.ts';
 import type { DirectoryInode, Inode } from './inode.ts';
 import { MetadataBlocks, MetadataReader } from './metadata-reader.ts';
 import { decodeSuperblock, encodeReference, type Reference, SUPERBLOCK_SIZE, type Superblock } from './superblock.ts';
