@@ -66,12 +66,20 @@ function list(fields: Readonly<Record<string, FieldType>>): FieldType {
   return { kind: 'list', of: object(fields) };
 }
 
-/** Everything that is wrong, by position; `file` is what messages call the text. Without errors a node starts the service. */
-export function checkService(text: string, file: string): Problem[] {
+export interface ReadService {
+  /** Absent where there is none that a node would take. */
+  readonly name?: string;
+  /** Everything that is wrong, by position. Without errors a node starts the service. */
+  readonly problems: readonly Problem[];
+}
+
+/** `file` is what messages call the text. */
+export function readService(text: string, file: string): ReadService {
   const { document, problems: broken } = readFirstDocument(text, { file });
-  if (broken.length > 0) return [...broken];
+  if (broken.length > 0) return { problems: broken };
   if (document === undefined) {
-    return [{ severity: 'error', position: { line: 1, column: 1 }, message: 'empty, want a service' }];
+    const position = { line: 1, column: 1 };
+    return { problems: [{ severity: 'error', position, message: 'empty, want a service' }] };
   }
   const problems: Problem[] = [];
   const empty = { ...document, kind: 'mapping', entries: [] } as const;
@@ -84,7 +92,9 @@ export function checkService(text: string, file: string): Problem[] {
     if (!fields.has('restart')) problems.push(problemOf(all, 'restart is missing: want always, never or untilSuccess'));
   }
   problems.push(...listOf(fields.get('depends')).flatMap(dependencyProblems));
-  return problems.sort(byPosition);
+  problems.sort(byPosition);
+  const name = fields.get('name')?.value;
+  return typeof name === 'string' && NAME.test(name) ? { name, problems } : { problems };
 }
 
 function nameProblems(name: Located): Problem[] {

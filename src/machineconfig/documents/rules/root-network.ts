@@ -2,7 +2,7 @@
 import { quoted } from '../../../yaml/diagnostic.ts';
 import { isMistake, parsePrefix } from '../../address.ts';
 import type { Located, LocatedObject } from '../../decode.ts';
-import { booleanOf, inner, integerOf, isSet, items, object, type Report, textOf, texts } from '../../located.ts';
+import { booleanOf, inner, isSet, items, object, type Report, textOf, texts } from '../../located.ts';
 import { isControlPlane, isNullItem } from './root.ts';
 import type { Rule } from './rule.ts';
 import { isKey32 } from './secrets.ts';
@@ -139,7 +139,6 @@ function isAddressed(device: LocatedObject): boolean {
     isSet(device, 'addresses') ||
     isSet(device, 'cidr') ||
     booleanOf(device, 'dhcp') === true ||
-    device.fields.has('vip') ||
-    (integerOf(device, 'routeMetric') ?? 0n) > 0n
+    device.fields.has('vip')
   );
 }
