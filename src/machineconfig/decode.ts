@@ -6,7 +6,7 @@ import { nearName, type Problem, quoted } from '../yaml/diagnostic.ts';
 import type { ScalarNode, YamlNode } from '../yaml/document.ts';
 import { asBoolean, asInteger, asText, isNull, resolveScalar } from '../yaml/scalar.ts';
 import { nodeValue } from '../yaml/value.ts';
-import { formatAddress, formatPrefix, isMistake, parseAddress, parsePrefix } from './address.ts';
+import { formatAddress, formatPrefix, isMistake, leadingOnes, parseAddress, parsePrefix } from './address.ts';
 import { formatDuration, parseDuration } from './duration.ts';
 import type {
   EnumType,
@@ -377,8 +377,8 @@ function prefixHint(text: string): string | undefined {
   const [, address = '', mask = ''] = /^([0-9.]+)\/([0-9]+\.[0-9.]+)$/.exec(text) ?? [];
   const netmask = parseAddress(mask);
   if (isMistake(netmask)) return undefined;
-  const bits = netmask.bytes.map((byte) => byte.toString(2).padStart(8, '0')).join('');
-  return /^1*0*$/.test(bits) ? `${address}/${bits.indexOf('0') < 0 ? 32 : bits.indexOf('0')}` : undefined;
+  const bits = leadingOnes(netmask.bytes);
+  return bits === undefined ? undefined : `${address}/${bits}`;
 }
 
 function readHardwareAddress(text: string): Reading {

@@ -4,7 +4,7 @@
  */
 import { nearName, quoted } from '../yaml/diagnostic.ts';
 import { isMistake } from './address.ts';
-import type { ArgumentWarning, Finding } from './argument-warning.ts';
+import { type ArgumentWarning, type Finding, shownArgument } from './argument-warning.ts';
 import { type KernelArgument, parseCommandLine } from './command-line.ts';
 import { checkConfigArguments } from './config-argument-checks.ts';
 import { parseDuration } from './duration.ts';
@@ -95,8 +95,7 @@ function checkArgument(argument: KernelArgument): readonly ArgumentWarning[] {
 
 /** The argument as warnings name it. */
 export function shown(key: string, value: string): string {
-  if ((Object.hasOwn(RULES, key) && RULES[key]?.secret === true) || value === '') return key;
-  return `${key}=${value.length > 100 ? `${value.slice(0, 97)}...` : value}`;
+  return Object.hasOwn(RULES, key) && RULES[key]?.secret === true ? key : shownArgument(key, value);
 }
 
 /** The kernel and GRUB know quotes; the node does not. */
