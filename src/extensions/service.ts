@@ -3,14 +3,21 @@
  * A node logs a bad file and goes on without the service, so the mistake has to show before.
  */
 import { decodeObject, type Located, problemOf } from '../machineconfig/decode.ts';
-import type { EnumType, FieldType, IntegerType, ObjectType } from '../machineconfig/network-schema.ts';
+import {
+  type EnumType,
+  type FieldType,
+  type IntegerType,
+  list,
+  type ObjectType,
+  object,
+} from '../machineconfig/field-types.ts';
 import { byPosition, type Problem } from '../yaml/diagnostic.ts';
 import { readFirstDocument } from '../yaml/document.ts';
 import { isNull } from '../yaml/scalar.ts';
 
 const STRING = { kind: 'string' } as const satisfies FieldType;
 const BOOLEAN = { kind: 'boolean' } as const satisfies FieldType;
-const STRINGS: FieldType = { kind: 'list', of: STRING };
+const STRINGS: FieldType = list(STRING);
 const UINT32: IntegerType = { kind: 'integer', min: 0n, max: 2n ** 32n - 1n };
 
 const RESTART: EnumType = { kind: 'enum', name: 'restart kind', values: { always: 1, never: 2, untilSuccess: 3 } };
@@ -20,7 +27,7 @@ const NETWORK_STATUS: EnumType = {
   values: { addresses: 1, connectivity: 2, hostname: 3, etcfiles: 4 },
 };
 
-const ID_MAPPINGS: FieldType = list({ containerid: UINT32, hostid: UINT32, size: UINT32 });
+const ID_MAPPINGS: FieldType = list(object({ containerid: UINT32, hostid: UINT32, size: UINT32 }));
 
 const SERVICE: ObjectType = object({
   name: STRING,
@@ -29,14 +36,16 @@ const SERVICE: ObjectType = object({
     environment: STRINGS,
     environmentFile: STRING,
     args: STRINGS,
-    mounts: list({
-      destination: STRING,
-      type: STRING,
-      source: STRING,
-      options: STRINGS,
-      uidmappings: ID_MAPPINGS,
-      gidmappings: ID_MAPPINGS,
-    }),
+    mounts: list(
+      object({
+        destination: STRING,
+        type: STRING,
+        source: STRING,
+        options: STRINGS,
+        uidmappings: ID_MAPPINGS,
+        gidmappings: ID_MAPPINGS,
+      }),
+    ),
     security: object({
       writeableSysfs: BOOLEAN,
       writeableRootfs: BOOLEAN,
@@ -45,26 +54,20 @@ const SERVICE: ObjectType = object({
       rootfsPropagation: STRING,
     }),
   }),
-  depends: list({
-    service: STRING,
-    path: STRING,
-    network: { kind: 'list', of: NETWORK_STATUS },
-    time: BOOLEAN,
-    configuration: BOOLEAN,
-  }),
+  depends: list(
+    object({
+      service: STRING,
+      path: STRING,
+      network: list(NETWORK_STATUS),
+      time: BOOLEAN,
+      configuration: BOOLEAN,
+    }),
+  ),
   restart: RESTART,
   logToConsole: BOOLEAN,
 });
 
 const NAME = /^[-_a-z0-9]+$/;
-
-function object(fields: Readonly<Record<string, FieldType>>): ObjectType {
-  return { kind: 'object', fields: Object.fromEntries(Object.entries(fields).map(([name, type]) => [name, { type }])) };
-}
-
-function list(fields: Readonly<Record<string, FieldType>>): FieldType {
-  return { kind: 'list', of: object(fields) };
-}
 
 export interface ReadService {
   /** Absent where there is none that a node would take. */
