@@ -6,6 +6,7 @@ import { invalid } from '../errors.ts';
 import { copyMember } from '../formats/cpio/copy-member.ts';
 import { decodeCpio } from '../formats/cpio/decode-cpio.ts';
 import { decodeSquashfs } from '../formats/squashfs/decode.ts';
+import { XZ_MAGIC } from '../formats/xz/decode-stream.ts';
 import { unxz } from '../formats/xz/unxz.ts';
 import { isZstd, unzstd } from '../formats/zstd/frame-walker.ts';
 import type { Chunks, Compression } from '../platform/types.ts';
@@ -13,7 +14,6 @@ import { children, nameOf, subtree, type Tree } from '../tree/tree.ts';
 
 const ROOTFS = 'rootfs.sqsh';
 
-const XZ_MAGIC = [0xfd, 0x37, 0x7a, 0x58, 0x5a, 0] as const;
 const GZIP_MAGIC = [0x1f, 0x8b] as const;
 
 /**
