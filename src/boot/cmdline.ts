@@ -1,4 +1,5 @@
 /** The kernel command line of a boot asset. Source: spec profiles-and-inputs 4.2. */
+import { parseCommandLine } from '../machineconfig/command-line.ts';
 import { encodeMetaEnvironment, META_ENVIRONMENT_VARIABLE } from '../meta/environment.ts';
 import type { MetaValue } from '../meta/value.ts';
 import type { Architecture, OutputKind } from '../profiles/profile.ts';
@@ -18,7 +19,6 @@ import {
   isNegation,
   type Parameter,
   type Parameters,
-  parseParameters,
   setAll,
 } from './parameters.ts';
 import { canonicalPlatform, type PlatformTraits, platformArguments } from './platform-arguments.ts';
@@ -114,7 +114,7 @@ interface Composed {
 function appendExtra(list: Parameters, extra: readonly string[]): Composed {
   const withoutEffect: Parameter[] = [];
   let parameters = list;
-  for (const one of parseParameters(extra.join(' '))) {
+  for (const one of parseCommandLine(extra.join(' '))) {
     const next = appendParameter(parameters, one, { overwrite: OVERWRITTEN, negate: true });
     if (isNegation(one.key) && countValues(next) === countValues(parameters)) withoutEffect.push(one);
     parameters = next;

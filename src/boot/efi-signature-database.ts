@@ -4,6 +4,7 @@ import { fromHex, joinMemory, structure } from '../bytes/field.ts';
 import { encodeSignedData } from '../formats/der/signed-data.ts';
 import { encodeGuid, type Guid, guidOfBytes, parseGuid } from '../formats/gpt/guid.ts';
 import type { EnrollmentKeys } from './esp.ts';
+import { encodePem } from './pem.ts';
 import { digestOf, type Hasher, type SecureBootSigner } from './signer.ts';
 
 const EFI_GLOBAL_VARIABLE = parseGuid('8be4df61-93ca-11d2-aa0d-00e098032b8c');
@@ -85,9 +86,8 @@ function efiTime(time: number): Uint8Array {
 
 /** A GUID of version 4's form, made from the certificate's PEM. */
 function ownerOf(hasher: Hasher, certificate: Uint8Array): Uint8Array {
-  const lines = btoa(String.fromCharCode(...certificate)).match(/.{1,64}/g) ?? [];
-  const pem = `-----BEGIN CERTIFICATE-----\n${lines.join('\n')}\n-----END CERTIFICATE-----\n`;
-  const hash = digestOf(hasher, 'sha256', OWNER_NAMESPACE, new TextEncoder().encode(pem)).slice(0, 16);
+  const pem = new TextEncoder().encode(encodePem('CERTIFICATE', certificate));
+  const hash = digestOf(hasher, 'sha256', OWNER_NAMESPACE, pem).slice(0, 16);
   hash[6] = (hash[6]! & 0x0f) | 0x40;
   hash[8] = (hash[8]! & 0x3f) | 0x80;
   return encodeGuid(guidOfBytes(hash));

@@ -40,5 +40,5 @@ export async function insertPartitionMaps(files: Tree): Promise<string> {
   if (list === undefined) return '';
   const lines = (await readText(list, 'GRUB file partmap.lst', MAX_LIST)).split('\n');
   if (lines.at(-1) === '') lines.pop();
-  return lines.map((line) => `insmod ${line.replace(/\r+$/, '')}\n`).join('');
+  return lines.map((line) => `insmod ${line.replace(/(?<!\r)\r+$/, '')}\n`).join('');
 }

@@ -4,7 +4,7 @@
  * Source: Linux lib/cmdline.c, next_arg().
  */
 import { invalid } from '../errors.ts';
-import { splitWords } from './parameters.ts';
+import { splitWords } from '../machineconfig/command-line.ts';
 
 /** Characters. The kernel takes 2047 bytes, so more than this is no honest wish, and regrouping it by key would take long. */
 const LONGEST_ARGUMENTS = 32768;

@@ -2,13 +2,10 @@
  * Kernel parameters as Talos' own tools hold them: an ordered list of keys, each with an ordered list of values. No quoting is known here: blanks
  * always separate. Source: spec profiles-and-inputs 4.1 (go-procfs).
  */
+import { type KernelArgument, parseCommandLine } from '../machineconfig/command-line.ts';
 
-export interface Parameter {
-  /** Unique in a list; may be empty (`=x`). */
-  readonly key: string;
-  /** `''` prints as the bare key; an empty list prints nothing and keeps the place for a later append. */
-  readonly values: readonly string[];
-}
+/** The value `''` prints as the bare key; an empty list prints nothing and keeps the place for a later append. */
+export type Parameter = KernelArgument;
 
 export type Parameters = readonly Parameter[];
 
@@ -19,34 +16,12 @@ export interface AppendOptions {
   readonly negate?: boolean;
 }
 
-/** What Go's `unicode.IsSpace` takes for white space; `\s` differs in U+0085 and U+FEFF. */
-const BLANKS = /[\t-\r \u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]+/;
-
-/** The words of a command line. */
-export function splitWords(text: string): string[] {
-  return text.split(BLANKS).filter((word) => word !== '');
-}
-
-/** Words split at their first `=`; a key given again adds a value where it first stood. */
-export function parseParameters(text: string): Parameters {
-  const byKey = new Map<string, string[]>();
-  for (const word of splitWords(text)) {
-    const cut = word.indexOf('=');
-    const key = cut < 0 ? word : word.slice(0, cut);
-    const value = cut < 0 ? '' : word.slice(cut + 1);
-    const values = byKey.get(key);
-    if (values === undefined) byKey.set(key, [value]);
-    else values.push(value);
-  }
-  return [...byKey].map(([key, values]) => ({ key, values }));
-}
-
 /** One line: `key=value` for each value, `key` for an empty one. */
 export function formatParameters(parameters: Parameters): string {
   return parameters
     .flatMap(({ key, values }) => values.map((value) => (value === '' ? key : `${key}=${value}`)))
     .join(' ')
-    .replace(/ +$/, '');
+    .replace(/(?<! ) +$/, '');
 }
 
 /** Adds a value to a key, which is new at the end if it was not there. */
@@ -62,12 +37,12 @@ export function setValues(parameters: Parameters, key: string, values: readonly 
 
 /** `setValues` for each key of `args`, which are taken as one line. */
 export function setAll(parameters: Parameters, args: readonly string[]): Parameters {
-  return parseParameters(args.join(' ')).reduce((list, { key, values }) => setValues(list, key, values), parameters);
+  return parseCommandLine(args.join(' ')).reduce((list, { key, values }) => setValues(list, key, values), parameters);
 }
 
 /** Adds `args`, taken as one line and thus grouped by key first: `-a -a=b` removes all of `a`, `-a=b -a` only two values. */
 export function appendAll(parameters: Parameters, args: readonly string[], options: AppendOptions = {}): Parameters {
-  return parseParameters(args.join(' ')).reduce((list, one) => appendParameter(list, one, options), parameters);
+  return parseCommandLine(args.join(' ')).reduce((list, one) => appendParameter(list, one, options), parameters);
 }
 
 /** One step of `appendAll`. */

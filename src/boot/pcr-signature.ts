@@ -1,9 +1,10 @@
 /** Which values of PCR 11 a UKI's disk keys are bound to, signed: `.pcrsig`. Source: spec boot-and-images 2 (systemd-measure, systemd-stub). */
 import type { Bytes } from '../bytes/bytes.ts';
 import { structure, toHex } from '../bytes/field.ts';
-import { chunks } from '../bytes/read.ts';
+import { type ChunkOptions, chunks } from '../bytes/read.ts';
 import { decodeRsaPublicKey } from '../formats/der/certificate.ts';
 import type { HashAlgorithm } from '../platform/types.ts';
+import { encodePem } from './pem.ts';
 import { digestOf, type Hasher, type SigningKey } from './signer.ts';
 
 /** What systemd-stub measures, in its order. */
@@ -40,9 +41,14 @@ const TPM2_POLICY_PCR = 0x0000_017f;
 export type SectionDigests = Readonly<Record<HashAlgorithm, Uint8Array>>;
 
 /** One pass over the content. Throws what reading throws. */
-export async function measureContent(hasher: Hasher, content: Bytes): Promise<SectionDigests> {
+export async function measureContent(
+  hasher: Hasher,
+  content: Bytes,
+  { signal }: Pick<ChunkOptions, 'signal'> = {},
+): Promise<SectionDigests> {
   const hashes = BANKS.map(([algorithm]) => hasher.hash(algorithm));
-  for await (const chunk of chunks(content)) for (const hash of hashes) hash.update(chunk);
+  for await (const chunk of chunks(content, { isTransient: true, ...(signal === undefined ? {} : { signal }) }))
+    for (const hash of hashes) hash.update(chunk);
   const [sha256, sha384, sha512] = hashes.map((hash) => hash.digest());
   return { sha256: sha256!, sha384: sha384!, sha512: sha512! };
 }
@@ -91,17 +97,12 @@ export async function pcrSignature(
     const policy = policyDigest(hasher, algorithmId, pcrValue(hasher, bank, sections));
     // Hashed once more, by the bank's own algorithm: what TPM2_PolicyAuthorize verifies.
     const signature = await key.sign(digestOf(hasher, bank, policy), bank);
-    banks.push([bank, [{ pcrs: [PCR], pkfp, pol: toHex(policy), sig: base64(signature) }]]);
+    banks.push([bank, [{ pcrs: [PCR], pkfp, pol: toHex(policy), sig: btoa(String.fromCharCode(...signature)) }]]);
   }
   return JSON.stringify(Object.fromEntries(banks));
 }
 
-function base64(data: Uint8Array): string {
-  return btoa(String.fromCharCode(...data));
-}
-
 /** SubjectPublicKeyInfo as PEM, 64 columns: content of `.pcrpkey`. */
 export function publicKeyPem(publicKey: Uint8Array): string {
-  const lines = base64(publicKey).match(/.{1,64}/g) ?? [];
-  return `-----BEGIN PUBLIC KEY-----\n${lines.join('\n')}\n-----END PUBLIC KEY-----\n`;
+  return encodePem('PUBLIC KEY', publicKey);
 }

@@ -1,6 +1,6 @@
 /** Kernel arguments that a platform needs: which consoles it has, how it names interfaces. Source: spec profiles-and-inputs 4.3. */
 import { invalid } from '../errors.ts';
-import { knownPlatform, PLATFORM_NAMES, type PlatformName } from '../profiles/platform.ts';
+import { knownPlatform, PLATFORM_NAMES, type PlatformName } from '../machineconfig/platform.ts';
 import type { Architecture } from '../profiles/profile.ts';
 import type { Traits } from '../profiles/traits.ts';
 

@@ -1,6 +1,6 @@
 /** Authenticode signatures of boot loaders and UKIs. Source: spec boot-and-images 3. */
 import type { Bytes } from '../bytes/bytes.ts';
-import { digest } from '../bytes/read.ts';
+import { type ChunkOptions, digest } from '../bytes/read.ts';
 import { encodeValue, explicit, objectIdentifier, octetString, sequence, TAG } from '../formats/der/encode.ts';
 import { encodeSignedData, inContentInfo, SHA256_ALGORITHM } from '../formats/der/signed-data.ts';
 import { appendSignature, authenticodeContent } from '../formats/pe/authenticode.ts';
@@ -19,8 +19,10 @@ export async function signPe(
   signer: SecureBootSigner,
   time: number,
   what: string,
+  { signal }: Pick<ChunkOptions, 'signal'> = {},
 ): Promise<Bytes> {
-  const fileDigest = await digest(await authenticodeContent(file, what), hasher.hash('sha256'));
+  const signedBytes = await authenticodeContent(file, what);
+  const fileDigest = await digest(signedBytes, hasher.hash('sha256'), signal === undefined ? {} : { signal });
   const members = [peImageData(), sequence(SHA256_ALGORITHM, octetString(fileDigest))];
   const content = {
     type: SPC_INDIRECT_DATA,

@@ -9,7 +9,7 @@ import type { Architecture } from '../profiles/profile.ts';
 import type { Traits } from '../profiles/traits.ts';
 import { defaultSplash } from './splash.ts';
 import { checkExtraProfiles, formatUkiProfile, MAIN_PROFILE, type UkiProfile } from './uki-profiles.ts';
-import { BASE_SECTIONS, PROFILE_SECTIONS, type UkiSectionRule } from './uki-sections.ts';
+import { BASE_SECTIONS, PROFILE_SECTIONS } from './uki-sections.ts';
 
 export interface UkiParts {
   /** systemd-stub, a few hundred KiB at most. */
@@ -89,7 +89,7 @@ function checkStub(stub: Uint8Array, architecture: Architecture): void {
 
 /** In order; names repeat when there is more than one profile. */
 export function ukiSections(parts: UkiParts): UkiSection[] {
-  const base: Readonly<Record<string, Bytes | undefined>> = {
+  const base: Readonly<Record<(typeof BASE_SECTIONS)[number], Bytes | undefined>> = {
     '.osrel': ofText(parts.osRelease),
     '.cmdline': ofText(parts.cmdline),
     '.uname': textIfAny(parts.kernelVersion),
@@ -118,11 +118,11 @@ function profileSections(profile: UkiProfile, signature: string | undefined): Uk
   });
 }
 
-function inOrder(
-  rules: readonly UkiSectionRule[],
-  contents: Readonly<Record<string, Bytes | undefined>>,
+function inOrder<Name extends string>(
+  names: readonly Name[],
+  contents: Readonly<Record<Name, Bytes | undefined>>,
 ): UkiSection[] {
-  return rules.flatMap(({ name }) => {
+  return names.flatMap((name) => {
     const content = contents[name];
     return content === undefined ? [] : [{ name, content }];
   });

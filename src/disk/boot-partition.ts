@@ -60,7 +60,7 @@ export function bootPartitionFeatures({ xfsMkfsConfig }: Pick<Traits, 'xfsMkfsCo
 
 /** By the name of upstream's configuration file. */
 function featureSet(path: string): FeatureSet {
-  const name = /([^/]+)\.conf$/.exec(path)?.[1] ?? path;
+  const name = /(?<![^/])([^/]+)\.conf$/.exec(path)?.[1] ?? path;
   if (!Object.hasOwn(FEATURE_SETS, name)) {
     throw invalid(`XFS features ${name}: want one of ${Object.keys(FEATURE_SETS).join(', ')}`);
   }

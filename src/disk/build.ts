@@ -1,6 +1,6 @@
 /** The one door to disk images. Source: spec boot-and-images 6. */
+import { checkEpoch } from '../boot/epoch.ts';
 import { type Bytes, type Placement, place } from '../bytes/bytes.ts';
-import { invalid } from '../errors.ts';
 import { guidOfLabel } from '../formats/gpt/guid.ts';
 import { layoutGpt } from '../formats/gpt/layout.ts';
 import { layoutMetaPartition } from '../meta/partition.ts';
@@ -15,9 +15,6 @@ import { layoutPartitions, type PartitionName, type PartitionTable } from './par
 import type { BiosGrub, DiskImageOptions, DiskParts } from './parts.ts';
 import { type PlacedPartition, placedPartition } from './placed-partition.ts';
 
-/** PE and FAT have no later times than 32 bits hold, and none before 1970. */
-const LATEST_EPOCH = 0xffffffff;
-
 const DISK_LABEL = 'talos-image-disk';
 
 /**
@@ -26,9 +23,7 @@ const DISK_LABEL = 'talos-image-disk';
  */
 export function buildDisk(parts: DiskParts, options: DiskImageOptions): Bytes {
   const { epoch, size, imageCache } = options;
-  if (!Number.isInteger(epoch) || epoch < 0 || epoch > LATEST_EPOCH) {
-    throw invalid(`epoch ${epoch}: want whole seconds since 1970, 0..${LATEST_EPOCH}`);
-  }
+  checkEpoch(epoch);
   const cache = imageCache === undefined ? {} : { imageCacheSize: imageCachePartitionSize(imageCache, epoch) };
   const table = layoutPartitions(parts.bootloader, options.traits, { ...options, ...cache });
   const { geometry, partitions } = table;

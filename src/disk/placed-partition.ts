@@ -1,4 +1,5 @@
 /** Where a partition lies, in bytes of the disk. */
+import { partitionRange } from '../formats/gpt/decode.ts';
 import type { GptGeometry } from '../formats/gpt/layout.ts';
 import type { Partition } from '../formats/gpt/partition.ts';
 
@@ -9,6 +10,6 @@ export interface PlacedPartition {
   readonly sectorSize: number;
 }
 
-export function placedPartition({ firstLba, lastLba }: Partition, { sectorSize }: GptGeometry): PlacedPartition {
-  return { offset: firstLba * sectorSize, size: (lastLba + 1 - firstLba) * sectorSize, sectorSize };
+export function placedPartition(partition: Partition, geometry: GptGeometry): PlacedPartition {
+  return { ...partitionRange(geometry, partition), sectorSize: geometry.sectorSize };
 }

@@ -13,7 +13,7 @@ import { takeFirmware } from './firmware.ts';
 import { kernelsOf } from './kernel-modules.ts';
 import type { Extension } from './layout.ts';
 import type { ExtensionProblem, ExtensionRule } from './problem.ts';
-import { checkService } from './service.ts';
+import { readService } from './service.ts';
 
 export interface NamedExtension {
   /** As the user named it. */
@@ -131,12 +131,11 @@ async function serviceProblems(rootfs: Tree, problem: Reporter): Promise<Extensi
     if (!entry.path.endsWith('.yaml') || entry.kind !== 'file') continue;
     try {
       const text = decodeYamlText(await toMemory(entry.content, MAX_SERVICE, file), file);
-      const found = checkService(text, file);
+      const { name, problems: found } = readService(text, file);
       for (const { severity, position, path, message } of found) {
         const said = path === undefined || path === '' ? message : `${path}: ${message}`;
         problems.push(problem(severity, 'service', said, { file, position }));
       }
-      const name = nameOfService(text);
       const hasRoot = name === undefined || rootfs.byPath.get(`${CONTAINERS}/${name}`)?.kind === 'directory';
       if (!hasRoot && found.length === 0) {
         problems.push(problem('warning', 'service', `no /${CONTAINERS}/${name}: the service's files`, { file }));
@@ -146,11 +145,6 @@ async function serviceProblems(rootfs: Tree, problem: Reporter): Promise<Extensi
     }
   }
   return problems;
-}
-
-/** Of a text without mistakes in it. */
-function nameOfService(text: string): string | undefined {
-  return /^name:[ \t]*["']?([-_a-z0-9]+)["']?[ \t]*(?:#.*)?$/m.exec(text)?.[1];
 }
 
 function firmwareProblems(rootfs: Tree, { firmwarePath }: CheckOptions, problem: Reporter): ExtensionProblem[] {
@@ -185,14 +179,12 @@ async function microcodeProblems(rootfs: Tree, options: CheckOptions, problem: R
 
 /** Whatever kernel there is, it is one: modules for two cannot both fit. */
 function kernelProblems(extensions: readonly NamedExtension[], { modulesPath }: CheckOptions): ExtensionProblem[] {
-  const all = extensions.flatMap(({ name, extension }) =>
-    (kernelsOf(extension.rootfs, modulesPath) ?? []).map((kernel) => ({ name, kernel })),
-  );
-  const [first] = all;
   const sets = extensions.flatMap(({ name, extension }) => {
     const kernels = kernelsOf(extension.rootfs, modulesPath);
     return kernels === undefined ? [] : [{ name, kernels }];
   });
+  const all = sets.flatMap(({ name, kernels }) => kernels.map((kernel) => ({ name, kernel })));
+  const [first] = all;
   const isCommon = all.some(({ kernel }) => sets.every(({ kernels }) => kernels.includes(kernel)));
   if (first === undefined || isCommon) return [];
   return sets

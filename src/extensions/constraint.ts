@@ -38,7 +38,7 @@ const MAX_NUMBER = 2n ** 64n - 1n;
 /** Throws `invalid-input` naming the range and the part that cannot be read. */
 export function parseConstraint(text: string): Constraint {
   if (text === '') return () => true;
-  const range = text.replace(/^[\t\n\v\f\r ]+|[\t ]+$/g, '').replace(/v([0-9])/g, '$1');
+  const range = text.replace(/^[\t\n\v\f\r ]+|(?<![\t ])[\t ]+$/g, '').replace(/v([0-9])/g, '$1');
   const alternatives = splitAtOr(words(range), text).map((parts) =>
     parts.flatMap((part) => expandWildcard(part, text)).map((part) => comparison(part, text)),
   );

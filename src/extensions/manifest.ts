@@ -1,7 +1,7 @@
 /** `manifest.yaml` of a system extension (spec profiles-and-inputs 7.1; upstream pkg/machinery/extensions). */
 import { invalid } from '../errors.ts';
 import { canonicalObject, decodeObject } from '../machineconfig/decode.ts';
-import type { FieldType, ObjectType } from '../machineconfig/network-schema.ts';
+import { type FieldType, type ObjectType, object } from '../machineconfig/field-types.ts';
 import { type Problem, problemLine, problemsError } from '../yaml/diagnostic.ts';
 import { readFirstDocument } from '../yaml/document.ts';
 import { isNull } from '../yaml/scalar.ts';
@@ -25,25 +25,19 @@ export interface ParsedManifest {
 
 const MANIFEST_VERSION = 'v1alpha1';
 
-const TEXT = { type: { kind: 'string' } as const satisfies FieldType };
+const TEXT = { kind: 'string' } as const satisfies FieldType;
 
 const MANIFEST: ObjectType = object({
   version: TEXT,
-  metadata: {
-    type: object({
-      name: TEXT,
-      version: TEXT,
-      author: TEXT,
-      description: TEXT,
-      compatibility: { type: object({ talos: { type: object({ version: TEXT }) } }) },
-      extraInfo: TEXT,
-    }),
-  },
+  metadata: object({
+    name: TEXT,
+    version: TEXT,
+    author: TEXT,
+    description: TEXT,
+    compatibility: object({ talos: object({ version: TEXT }) }),
+    extraInfo: TEXT,
+  }),
 });
-
-function object(fields: ObjectType['fields']): ObjectType {
-  return { kind: 'object', fields };
-}
 
 /** Throws `invalid-input` with all mistakes, each with line and column; `file` is what messages call the text. */
 export function parseManifest(text: string, file: string): ParsedManifest {

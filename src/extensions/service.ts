@@ -3,14 +3,21 @@
  * A node logs a bad file and goes on without the service, so the mistake has to show before.
  */
 import { decodeObject, type Located, problemOf } from '../machineconfig/decode.ts';
-import type { EnumType, FieldType, IntegerType, ObjectType } from '../machineconfig/network-schema.ts';
+import {
+  type EnumType,
+  type FieldType,
+  type IntegerType,
+  list,
+  type ObjectType,
+  object,
+} from '../machineconfig/field-types.ts';
 import { byPosition, type Problem } from '../yaml/diagnostic.ts';
 import { readFirstDocument } from '../yaml/document.ts';
 import { isNull } from '../yaml/scalar.ts';
 
 const STRING = { kind: 'string' } as const satisfies FieldType;
 const BOOLEAN = { kind: 'boolean' } as const satisfies FieldType;
-const STRINGS: FieldType = { kind: 'list', of: STRING };
+const STRINGS: FieldType = list(STRING);
 const UINT32: IntegerType = { kind: 'integer', min: 0n, max: 2n ** 32n - 1n };
 
 const RESTART: EnumType = { kind: 'enum', name: 'restart kind', values: { always: 1, never: 2, untilSuccess: 3 } };
@@ -20,7 +27,7 @@ const NETWORK_STATUS: EnumType = {
   values: { addresses: 1, connectivity: 2, hostname: 3, etcfiles: 4 },
 };
 
-const ID_MAPPINGS: FieldType = list({ containerid: UINT32, hostid: UINT32, size: UINT32 });
+const ID_MAPPINGS: FieldType = list(object({ containerid: UINT32, hostid: UINT32, size: UINT32 }));
 
 const SERVICE: ObjectType = object({
   name: STRING,
@@ -29,14 +36,16 @@ const SERVICE: ObjectType = object({
     environment: STRINGS,
     environmentFile: STRING,
     args: STRINGS,
-    mounts: list({
-      destination: STRING,
-      type: STRING,
-      source: STRING,
-      options: STRINGS,
-      uidmappings: ID_MAPPINGS,
-      gidmappings: ID_MAPPINGS,
-    }),
+    mounts: list(
+      object({
+        destination: STRING,
+        type: STRING,
+        source: STRING,
+        options: STRINGS,
+        uidmappings: ID_MAPPINGS,
+        gidmappings: ID_MAPPINGS,
+      }),
+    ),
     security: object({
       writeableSysfs: BOOLEAN,
       writeableRootfs: BOOLEAN,
@@ -45,33 +54,35 @@ const SERVICE: ObjectType = object({
       rootfsPropagation: STRING,
     }),
   }),
-  depends: list({
-    service: STRING,
-    path: STRING,
-    network: { kind: 'list', of: NETWORK_STATUS },
-    time: BOOLEAN,
-    configuration: BOOLEAN,
-  }),
+  depends: list(
+    object({
+      service: STRING,
+      path: STRING,
+      network: list(NETWORK_STATUS),
+      time: BOOLEAN,
+      configuration: BOOLEAN,
+    }),
+  ),
   restart: RESTART,
   logToConsole: BOOLEAN,
 });
 
 const NAME = /^[-_a-z0-9]+$/;
 
-function object(fields: Readonly<Record<string, FieldType>>): ObjectType {
-  return { kind: 'object', fields: Object.fromEntries(Object.entries(fields).map(([name, type]) => [name, { type }])) };
+export interface ReadService {
+  /** Absent where there is none that a node would take. */
+  readonly name?: string;
+  /** Everything that is wrong, by position. Without errors a node starts the service. */
+  readonly problems: readonly Problem[];
 }
 
-function list(fields: Readonly<Record<string, FieldType>>): FieldType {
-  return { kind: 'list', of: object(fields) };
-}
-
-/** Everything that is wrong, by position; `file` is what messages call the text. Without errors a node starts the service. */
-export function checkService(text: string, file: string): Problem[] {
+/** `file` is what messages call the text. */
+export function readService(text: string, file: string): ReadService {
   const { document, problems: broken } = readFirstDocument(text, { file });
-  if (broken.length > 0) return [...broken];
+  if (broken.length > 0) return { problems: broken };
   if (document === undefined) {
-    return [{ severity: 'error', position: { line: 1, column: 1 }, message: 'empty, want a service' }];
+    const position = { line: 1, column: 1 };
+    return { problems: [{ severity: 'error', position, message: 'empty, want a service' }] };
   }
   const problems: Problem[] = [];
   const empty = { ...document, kind: 'mapping', entries: [] } as const;
@@ -84,7 +95,9 @@ export function checkService(text: string, file: string): Problem[] {
     if (!fields.has('restart')) problems.push(problemOf(all, 'restart is missing: want always, never or untilSuccess'));
   }
   problems.push(...listOf(fields.get('depends')).flatMap(dependencyProblems));
-  return problems.sort(byPosition);
+  problems.sort(byPosition);
+  const name = fields.get('name')?.value;
+  return typeof name === 'string' && NAME.test(name) ? { name, problems } : { problems };
 }
 
 function nameProblems(name: Located): Problem[] {

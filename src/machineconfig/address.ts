@@ -84,6 +84,12 @@ export function isUnspecified(address: IpAddress): boolean {
   return address.bytes.every((byte) => byte === 0);
 }
 
+/** The prefix length that a netmask means; `undefined` when ones follow zeros. */
+export function leadingOnes(bytes: readonly number[]): number | undefined {
+  const bits = bytes.map((byte) => byte.toString(2).padStart(8, '0')).join('');
+  return /^1*0*$/.test(bits) ? bits.replace(/0+$/, '').length : undefined;
+}
+
 function parseIpv4(text: string): IpAddress | Mistake {
   const bytes = parseDotted(text);
   return Array.isArray(bytes) ? { bytes } : (bytes as Mistake);

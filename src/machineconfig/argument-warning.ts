@@ -10,3 +10,8 @@ export interface ArgumentWarning {
 
 /** One argument's warning, its key left to the caller. */
 export type Finding = Omit<ArgumentWarning, 'argument'>;
+
+/** Values longer than a line of a message are cut. */
+export function shownArgument(key: string, value: string): string {
+  return value === '' ? key : `${key}=${value.length > 100 ? `${value.slice(0, 97)}...` : value}`;
+}

@@ -1,22 +1,27 @@
 /** The kernel command line as the node splits it: at white space only, quotes mean nothing (spec machine-config 6). */
 
 export interface KernelArgument {
+  /** Unique in a list; may be empty (`=x`). */
   readonly key: string;
   /** In order; `''` for an argument without `=` or with nothing after it. */
   readonly values: readonly string[];
 }
 
-/** What Unicode calls white space; the tokeniser knows all of it. */
+/** What Go's `unicode.IsSpace` takes for white space; `\s` differs in U+0085 and U+FEFF. */
 const WHITE_SPACE = /[\t-\r\u0020\u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]+/;
+
+/** The words of a command line. */
+export function splitWords(text: string): readonly string[] {
+  return text.split(WHITE_SPACE).filter((word) => word !== '');
+}
 
 /** One entry per key, at the place where the key comes first. */
 export function parseCommandLine(text: string): readonly KernelArgument[] {
   const byKey = new Map<string, string[]>();
-  for (const token of text.split(WHITE_SPACE)) {
-    if (token === '') continue;
-    const equals = token.indexOf('=');
-    const key = equals < 0 ? token : token.slice(0, equals);
-    const value = equals < 0 ? '' : token.slice(equals + 1);
+  for (const word of splitWords(text)) {
+    const equals = word.indexOf('=');
+    const key = equals < 0 ? word : word.slice(0, equals);
+    const value = equals < 0 ? '' : word.slice(equals + 1);
     const values = byKey.get(key);
     if (values === undefined) byKey.set(key, [value]);
     else values.push(value);

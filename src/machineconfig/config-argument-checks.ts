@@ -64,7 +64,9 @@ function checkVariables(path: string, fragment: string, query: string): readonly
   if (query.includes(';')) findings.push({ message: 'a ";" in the query: the node does not understand that part' });
   const names = [...values.values()]
     .flat()
-    .flatMap((value) => [...value.matchAll(/\$\{([^}]*)\}/g)].map(([, name]) => name));
+    // Behind the last bracket nothing is closed, and each opening there would look for an end in vain.
+    .flatMap((value) => [...value.slice(0, value.lastIndexOf('}') + 1).matchAll(/\$\{([^}]*)\}/g)])
+    .map(([, name]) => name);
   for (const name of new Set(names)) {
     if (name === undefined || CONFIG_URL_VARIABLES.includes(name.toLowerCase())) continue;
     const near = nearName(name, CONFIG_URL_VARIABLES);

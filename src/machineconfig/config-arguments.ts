@@ -1,4 +1,5 @@
 /** Where a node gets its configuration: `talos.config*` and `siderolink.api` (spec machine-config 6). */
+import { isBase64 } from '../yaml/base64.ts';
 import { isMistake, type Mistake } from './address.ts';
 import { firstValue, type KernelArgument, valuesOf } from './command-line.ts';
 import { formatQuery, formatUrl, parseQuery, parseUrl, splitHostPort } from './url.ts';
@@ -133,7 +134,7 @@ export function joinInlineConfig(values: readonly string[]): { readonly compress
   const text = values.join('').replaceAll(/[\r\n]/g, '');
   const strange = /[^A-Za-z0-9+/=]/.exec(text);
   if (strange !== null) return { mistake: `character "${strange[0]}" at ${strange.index}: no standard base64` };
-  if (!/^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/.test(text)) {
+  if (!isBase64(text)) {
     return { mistake: `${text.length} characters: no whole base64, want "=" padding at the end only` };
   }
   const compressed = Uint8Array.from(atob(text), (character) => character.charCodeAt(0));

@@ -6,7 +6,7 @@ import { nearName, type Problem, quoted } from '../yaml/diagnostic.ts';
 import type { ScalarNode, YamlNode } from '../yaml/document.ts';
 import { asBoolean, asInteger, asText, isNull, resolveScalar } from '../yaml/scalar.ts';
 import { nodeValue } from '../yaml/value.ts';
-import { formatAddress, formatPrefix, isMistake, parseAddress, parsePrefix } from './address.ts';
+import { formatAddress, formatPrefix, isMistake, leadingOnes, parseAddress, parsePrefix } from './address.ts';
 import { formatDuration, parseDuration } from './duration.ts';
 import type {
   EnumType,
@@ -311,27 +311,27 @@ function enumHint(text: string, type: EnumType): string | undefined {
     ? Object.keys(type.values).find((name) => type.values[name] === Number(text))
     : undefined;
   if (named !== undefined && named !== text) return `the number ${text} is written ${named}`;
-  const similar = COMMON_WORDS[text.toLowerCase()] ?? '';
+  const similar = COMMON_WORDS.get(text.toLowerCase()) ?? '';
   const near = Object.hasOwn(type.values, similar) ? similar : nearName(text, Object.keys(type.values));
   return near === undefined ? undefined : `did you mean ${near}?`;
 }
 
 /** What the same things are called elsewhere. */
-const COMMON_WORDS: Readonly<Record<string, string>> = {
-  ipv4: 'inet4',
-  ipv6: 'inet6',
-  inet: 'inet4',
-  ip4: 'inet4',
-  ip6: 'inet6',
-  v4: 'inet4',
-  v6: 'inet6',
-  universe: 'global',
-  ethernet: 'ether',
-  none: 'nohdr',
-  lacp: '802.3ad',
-  dhcp: 'dhcp4',
-  vlan: '802.1q',
-};
+const COMMON_WORDS: ReadonlyMap<string, string> = new Map([
+  ['ipv4', 'inet4'],
+  ['ipv6', 'inet6'],
+  ['inet', 'inet4'],
+  ['ip4', 'inet4'],
+  ['ip6', 'inet6'],
+  ['v4', 'inet4'],
+  ['v6', 'inet6'],
+  ['universe', 'global'],
+  ['ethernet', 'ether'],
+  ['none', 'nohdr'],
+  ['lacp', '802.3ad'],
+  ['dhcp', 'dhcp4'],
+  ['vlan', '802.1q'],
+]);
 
 function readFlags(text: string, type: FlagsType): Reading {
   if (text === '' && type.mayBeEmpty) return { value: '' };
@@ -377,8 +377,8 @@ function prefixHint(text: string): string | undefined {
   const [, address = '', mask = ''] = /^([0-9.]+)\/([0-9]+\.[0-9.]+)$/.exec(text) ?? [];
   const netmask = parseAddress(mask);
   if (isMistake(netmask)) return undefined;
-  const bits = netmask.bytes.map((byte) => byte.toString(2).padStart(8, '0')).join('');
-  return /^1*0*$/.test(bits) ? `${address}/${bits.indexOf('0') < 0 ? 32 : bits.indexOf('0')}` : undefined;
+  const bits = leadingOnes(netmask.bytes);
+  return bits === undefined ? undefined : `${address}/${bits}`;
 }
 
 function readHardwareAddress(text: string): Reading {

@@ -26,7 +26,7 @@ export function parseDuration(text: string): bigint | undefined {
   if (!/^(?:(?:[0-9]+\.?[0-9]*|\.[0-9]+)[^0-9.]+)+$/.test(unsigned)) return undefined;
   let total = 0n;
   for (const [, whole = '', fraction = '', unitName = ''] of unsigned.matchAll(/([0-9]*)(?:\.([0-9]*))?([^0-9.]+)/g)) {
-    const unit = UNITS[unitName];
+    const unit = Object.hasOwn(UNITS, unitName) ? UNITS[unitName] : undefined;
     if (unit === undefined) return undefined;
     const count = BigInt(whole === '' ? 0 : whole);
     if (count > LIMIT / unit) return undefined;

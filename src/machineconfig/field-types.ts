@@ -108,3 +108,13 @@ export interface Field {
   /** The value is a credential: never shown. */
   readonly secret?: true;
 }
+
+/** A field that has nothing but a type may be given as that. */
+export function object(fields: Readonly<Record<string, Field | FieldType>>): ObjectType {
+  const entries = Object.entries(fields).map(([name, field]) => [name, 'type' in field ? field : { type: field }]);
+  return { kind: 'object', fields: Object.fromEntries(entries) };
+}
+
+export function list(of: FieldType): FieldType {
+  return { kind: 'list', of };
+}

@@ -1,5 +1,5 @@
 /** `ip=ADDR:SERVER:GW:MASK:HOST:DEV:AUTO:DNS0:DNS1:NTP` and its short forms (spec machine-config 6). */
-import { formatAddress, type IpAddress, isMistake, type Mistake, parseAddress } from './address.ts';
+import { formatAddress, type IpAddress, isMistake, leadingOnes, type Mistake, parseAddress } from './address.ts';
 import { parseDecimal } from './command-line.ts';
 
 export type IpArgument =
@@ -49,7 +49,7 @@ export function splitFields(value: string): readonly string[] {
     if (character === '[') depth++;
     else if (character === ']') depth--;
     if (at < value.length && (character !== ':' || depth !== 0)) continue;
-    fields.push(value.slice(start, at).replaceAll(/^[[\]]+|[[\]]+$/g, ''));
+    fields.push(value.slice(start, at).replaceAll(/^[[\]]+|(?<![[\]])[[\]]+$/g, ''));
     start = at + 1;
   }
   return fields;
@@ -89,12 +89,6 @@ function maskBits(mask: string, address: IpAddress | undefined): bigint | Mistak
   const parsed = parseAddress(mask);
   if (isMistake(parsed)) return { mistake: `netmask "${mask}": neither a prefix length nor a mask` };
   return BigInt(leadingOnes(parsed.bytes) ?? 0);
-}
-
-/** `undefined` when ones follow zeros. */
-export function leadingOnes(bytes: readonly number[]): number | undefined {
-  const bits = bytes.map((byte) => byte.toString(2).padStart(8, '0')).join('');
-  return /^1*0*$/.test(bits) ? bits.replace(/0+$/, '').length : undefined;
 }
 
 function formatBits(address: IpAddress, bits: bigint): string {

@@ -4,12 +4,13 @@
  */
 import { nearName, quoted } from '../yaml/diagnostic.ts';
 import { isMistake } from './address.ts';
-import type { ArgumentWarning, Finding } from './argument-warning.ts';
+import { type ArgumentWarning, type Finding, shownArgument } from './argument-warning.ts';
 import { type KernelArgument, parseCommandLine } from './command-line.ts';
 import { checkConfigArguments } from './config-argument-checks.ts';
 import { parseDuration } from './duration.ts';
 import { isHostPort } from './endpoint.ts';
 import { checkNetworkArguments } from './network-argument-checks.ts';
+import { knownPlatform, PLATFORM_NAMES } from './platform.ts';
 import { parseUrl, splitHostPort } from './url.ts';
 
 interface ArgumentRule {
@@ -94,8 +95,7 @@ function checkArgument(argument: KernelArgument): readonly ArgumentWarning[] {
 
 /** The argument as warnings name it. */
 export function shown(key: string, value: string): string {
-  if ((Object.hasOwn(RULES, key) && RULES[key]?.secret === true) || value === '') return key;
-  return `${key}=${value.length > 100 ? `${value.slice(0, 97)}...` : value}`;
+  return Object.hasOwn(RULES, key) && RULES[key]?.secret === true ? key : shownArgument(key, value);
 }
 
 /** The kernel and GRUB know quotes; the node does not. */
@@ -126,33 +126,10 @@ function checkUnknownKey({ key, values }: KernelArgument): readonly ArgumentWarn
   return [{ argument: isSecret ? key : shown(key, values[0] ?? ''), message, ...hint }];
 }
 
-const PLATFORMS: readonly string[] = [
-  'akamai',
-  'alibabacloud',
-  'aws',
-  'azure',
-  'cloudstack',
-  'container',
-  'digital-ocean',
-  'equinixMetal',
-  'exoscale',
-  'gcp',
-  'hcloud',
-  'metal',
-  'nocloud',
-  'opennebula',
-  'openstack',
-  'oracle',
-  'scaleway',
-  'upcloud',
-  'vmware',
-  'vultr',
-];
-
 function checkPlatform(value: string): Finding | undefined {
-  if (PLATFORMS.includes(value) || value === 'packet') return undefined;
-  const near = nearName(value, PLATFORMS);
-  const message = `no platform: want ${PLATFORMS.join(', ')}`;
+  if (knownPlatform(value) !== undefined) return undefined;
+  const near = nearName(value, PLATFORM_NAMES);
+  const message = `no platform: want ${PLATFORM_NAMES.join(', ')}`;
   return near === undefined ? { message } : { message, hint: `did you mean ${near}?` };
 }
 

@@ -1,6 +1,6 @@
 /** Looking into decoded objects. */
 import type { Problem } from '../yaml/diagnostic.ts';
-import { type IpAddress, isMistake, parseAddress } from './address.ts';
+import { type IpAddress, type IpPrefix, isMistake, parseAddress, parsePrefix } from './address.ts';
 import type { Located, LocatedObject } from './decode.ts';
 
 export type Report = (
@@ -43,6 +43,11 @@ export function reportUnset(entry: LocatedObject, name: string, report: Report, 
 export function addressOf(entry: LocatedObject, name: string): IpAddress | undefined {
   const address = parseAddress(textOf(entry, name) ?? '');
   return isMistake(address) ? undefined : address;
+}
+
+export function prefixOf(object: LocatedObject, name: string): IpPrefix | undefined {
+  const prefix = parsePrefix(textOf(object, name) ?? '');
+  return isMistake(prefix) ? undefined : prefix;
 }
 
 function isObject(located: Located): located is LocatedObject {

@@ -1,10 +1,10 @@
 /** What `ip`, `bond`, `vlan` and their like say that a node would read otherwise than it looks. */
 import { quoted } from '../yaml/diagnostic.ts';
-import { isIpv4, isLinkLocal, isMistake, parseAddress, parsePrefix, prefixContains } from './address.ts';
-import type { ArgumentWarning, Finding } from './argument-warning.ts';
+import { isIpv4, isLinkLocal, isMistake, leadingOnes, parseAddress, parsePrefix, prefixContains } from './address.ts';
+import { type ArgumentWarning, type Finding, shownArgument } from './argument-warning.ts';
 import { BOND_NUMBER_OPTIONS, BOND_OPTIONS, parseBondArgument } from './bond-argument.ts';
 import { firstValue, type KernelArgument, parseDecimal, valuesOf } from './command-line.ts';
-import { type IpSettings, leadingOnes, parseIpArgument, splitFields } from './ip-argument.ts';
+import { type IpSettings, parseIpArgument, splitFields } from './ip-argument.ts';
 import type { MachineLinks } from './link-spec.ts';
 import { parseVlanArgument, type VlanArgument } from './vlan-argument.ts';
 
@@ -30,8 +30,7 @@ export function checkNetworkArguments(args: readonly KernelArgument[]): readonly
 }
 
 function named(key: string, value: string, findings: readonly Finding[]): readonly ArgumentWarning[] {
-  const shown = value.length > 100 ? `${value.slice(0, 97)}...` : value;
-  return findings.map((finding) => ({ argument: value === '' ? key : `${key}=${shown}`, ...finding }));
+  return findings.map((finding) => ({ argument: shownArgument(key, value), ...finding }));
 }
 
 function checkIp(value: string, vlan: VlanArgument | undefined): readonly Finding[] {
@@ -122,7 +121,7 @@ function checkBondOptions(text: string): readonly Finding[] {
     if (seen.has(name)) findings.push({ message: `${name} more than once: the last counts` });
     seen.add(name);
     if (more.length > 0) findings.push({ message: `${name}: what follows the second "=" is ignored` });
-    const [, bits] = BOND_NUMBER_OPTIONS[name] ?? [];
+    const [, bits] = (Object.hasOwn(BOND_NUMBER_OPTIONS, name) && BOND_NUMBER_OPTIONS[name]) || [];
     const number = parseDecimal(value);
     if (bits !== undefined && number !== undefined && BigInt.asUintN(bits, number) !== number) {
       findings.push({ message: `${name} ${value}: becomes ${BigInt.asUintN(bits, number)}` });

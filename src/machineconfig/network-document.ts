@@ -35,7 +35,7 @@ const LIMITS = { maxSize: 256 * 1024, maxDepth: 40, maxNodes: 20_000 } as const;
 /** Reads and checks; never throws for what the text says. */
 export function parseNetworkDocument(text: string, options: NetworkDocumentOptions = {}): NetworkDocumentResult {
   const { file = 'network document', talosMinor } = options;
-  const foreign = foreignText(text);
+  const foreign = foreignText(text.slice(0, LIMITS.maxSize));
   if (foreign !== undefined) return { source: { file, text }, problems: [foreign] };
   const { source, document, problems: syntax, next } = readFirstDocument(text, { file, ...LIMITS });
   const problems = [...syntax];

@@ -3,20 +3,11 @@
  * a warning is what other configuration could still make right, or what has no effect.
  */
 import type { Problem } from '../yaml/diagnostic.ts';
-import {
-  type IpAddress,
-  type IpPrefix,
-  isIpv4,
-  isLinkLocal,
-  isMistake,
-  isUnspecified,
-  parsePrefix,
-  prefixContains,
-} from './address.ts';
+import { type IpAddress, isIpv4, isLinkLocal, isUnspecified, prefixContains } from './address.ts';
 import { type Located, type LocatedObject, problemOf } from './decode.ts';
 import { isHostPort } from './endpoint.ts';
 import { isSuspiciousLink, linkRules } from './link-rules.ts';
-import { addressOf, hasText, items, object, type Report, reportUnset, textOf } from './located.ts';
+import { addressOf, hasText, items, object, prefixOf, type Report, reportUnset, textOf } from './located.ts';
 
 /** All problems of a decoded document, in no order. */
 export function networkRules(root: LocatedObject): readonly Problem[] {
@@ -356,9 +347,4 @@ function emptyTexts(entry: LocatedObject, name: string, report: Report, wish = '
   const list = entry.fields.get(name)?.value;
   if (!Array.isArray(list)) return;
   for (const item of list as readonly Located[]) if (item.value === '') report(item, `empty: want ${wish}`);
-}
-
-function prefixOf(entry: LocatedObject, name: string): IpPrefix | undefined {
-  const prefix = parsePrefix(textOf(entry, name) ?? '');
-  return isMistake(prefix) ? undefined : prefix;
 }

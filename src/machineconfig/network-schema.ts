@@ -3,10 +3,16 @@
  * Source: spec machine-config 5 and profiles-and-inputs 5.5 (upstream's platform network configuration, 1.14).
  * The decoder, the validator, the list of known keys in messages and the documentation all read this table.
  */
-
-import type { EnumType, Field, FieldType, FlagsType, IntegerType, ObjectType } from './field-types.ts';
-
-export type { EnumType, Field, FieldType, FlagsType, IntegerType, ObjectType } from './field-types.ts';
+import {
+  type EnumType,
+  type Field,
+  type FieldType,
+  type FlagsType,
+  type IntegerType,
+  list,
+  type ObjectType,
+  object,
+} from './field-types.ts';
 
 const STRING = { kind: 'string' } as const satisfies FieldType;
 const BOOLEAN = { kind: 'boolean' } as const satisfies FieldType;
@@ -457,13 +463,4 @@ function numbered(name: string, texts: readonly string[]): EnumType {
 
 function powersOfTwo(first: number, texts: readonly string[]): Readonly<Record<string, number>> {
   return Object.fromEntries(texts.map((text, index) => [text, first * 2 ** index]));
-}
-
-function list(of: FieldType): FieldType {
-  return { kind: 'list', of };
-}
-
-function object(fields: Readonly<Record<string, Field | FieldType>>): ObjectType {
-  const entries = Object.entries(fields).map(([name, field]) => [name, 'type' in field ? field : { type: field }]);
-  return { kind: 'object', fields: Object.fromEntries(entries) };
 }

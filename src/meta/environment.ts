@@ -2,6 +2,7 @@
  * META values as the text of `INSTALLER_META_BASE64`, which Talos reads from `talos.environment` on the kernel command line.
  * Source: spec profiles-and-inputs 5.3.
  */
+import { decodeUtf8 } from '../bytes/utf8.ts';
 import { invalid } from '../errors.ts';
 import { decodeBase64, encodeBase64 } from './base64.ts';
 import { decodeGzip, encodeGzip } from './gzip.ts';
@@ -42,20 +43,12 @@ export function decodeMetaEnvironment(encoded: string): MetaValue[] {
   const data = decodeBase64(encoded, what);
   if (data.length === 0) return [];
   const plain = isGzip(data) ? decodeGzip(data, what, DECODED_LIMIT) : data;
-  return textOf(plain, what).split(SEPARATOR).map(parseMetaValue);
+  return decodeUtf8(plain, `${what}: a value`).split(SEPARATOR).map(parseMetaValue);
 }
 
 /** Shorter data cannot be a gzip header and is read as text. */
 function isGzip(data: Uint8Array): boolean {
   return data.length >= 10 && data[0] === 0x1f && data[1] === 0x8b;
-}
-
-function textOf(data: Uint8Array, what: string): string {
-  try {
-    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(data);
-  } catch (cause) {
-    throw invalid(`${what}: values are not valid UTF-8`, { cause });
-  }
 }
 
 function checkCarriable(meta: MetaValue): void {

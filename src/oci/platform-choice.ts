@@ -4,7 +4,11 @@ import type { ImageConfig, ImageIndex } from './manifest.ts';
 import { INDEX_TYPES, MANIFEST_TYPES } from './media-types.ts';
 
 /** What an architecture without variant is: the least any machine of that kind can do. */
-const BASELINE: Readonly<Record<string, string>> = { amd64: 'v1', arm64: 'v8', arm: 'v7' };
+const BASELINE: ReadonlyMap<string, string> = new Map([
+  ['amd64', 'v1'],
+  ['arm64', 'v8'],
+  ['arm', 'v7'],
+]);
 
 /** What a child without platform is taken for when nothing else says what it is. */
 const UNSAID: Platform = { os: 'linux', architecture: 'amd64' };
@@ -56,7 +60,7 @@ function isImage({ mediaType, platform, annotations }: Descriptor): boolean {
 /** 0 for the very variant or the baseline, 1 for another variant where none was asked for, `undefined` for another platform. */
 function rankOf(offered: Platform, wanted: Platform): number | undefined {
   if (offered.os !== wanted.os || offered.architecture !== wanted.architecture) return undefined;
-  const baseline = BASELINE[wanted.architecture] ?? '';
+  const baseline = BASELINE.get(wanted.architecture) ?? '';
   const has = offered.variant ?? baseline;
   if (has === (wanted.variant ?? baseline)) return 0;
   return wanted.variant === undefined ? 1 : undefined;

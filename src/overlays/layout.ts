@@ -26,7 +26,7 @@ export function installerNames({ tree }: OverlayImage): string[] {
 /** Name and file of each profile; `name.yaml` is called `name`. */
 export function profileFiles({ tree }: OverlayImage): (readonly [name: string, file: FileEntry])[] {
   return children(tree, PROFILES).flatMap(({ path }) => {
-    const [, name] = /([^/]+)\.yaml$/.exec(path) ?? [];
+    const [, name] = /(?<![^/])([^/]+)\.yaml$/.exec(path) ?? [];
     const entry = resolve(tree, path);
     return name === undefined || entry?.kind !== 'file' ? [] : [[name, entry] as const];
   });

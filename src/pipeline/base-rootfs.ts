@@ -22,10 +22,11 @@ export async function keptRootfs(workplace: Workplace, store: Store, base: Bytes
   const { compression } = workplace.platform;
   const { source, range } = await contentKey(workplace, base);
   const parameters = { revision: REVISION, ...range };
+  const options = workplace.signal === undefined ? {} : { signal: workplace.signal };
   const image = await store.derived(
     { source, kind: 'rootfs', parameters },
-    (sink) => copyRootfs(base, compression, sink),
-    workplace.signal === undefined ? {} : { signal: workplace.signal },
+    (sink) => copyRootfs(base, compression, sink, options),
+    options,
   );
   return { source: digestOf([source, JSON.stringify(parameters)]), image };
 }

@@ -205,7 +205,9 @@ interface ModulesOfBase {
 async function modulesOfBase({ workplace, store, modulesPath }: Layout, base: Bytes): Promise<ModulesOfBase> {
   try {
     const { source, image } = await keptRootfs(workplace, store, base);
-    return { source, modules: await readBaseModules(image, modulesPath, workplace.platform.compression) };
+    const { signal, platform } = workplace;
+    const options = signal === undefined ? {} : { signal };
+    return { source, modules: await readBaseModules(image, modulesPath, platform.compression, options) };
   } catch (error) {
     if (!(error instanceof ImagerError) || error.code !== 'invalid-input') throw error;
     throw new ImagerError('dependency', `kernel modules: ${error.message}`, { cause: error });

@@ -2,7 +2,7 @@
 import { parseDigest } from '../bytes/units.ts';
 import { ImagerError, invalid } from '../errors.ts';
 import { decodeObject, type Located, type LocatedObject, problemOf } from '../machineconfig/decode.ts';
-import type { FieldType, ObjectType } from '../machineconfig/network-schema.ts';
+import type { FieldType, ObjectType } from '../machineconfig/field-types.ts';
 import { type Problem, problemsError } from '../yaml/diagnostic.ts';
 import { readFirstDocument } from '../yaml/document.ts';
 import { emitYaml } from '../yaml/emit.ts';

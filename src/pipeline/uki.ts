@@ -39,9 +39,9 @@ export async function ukiOf(input: BuildInput): Promise<UkiLayout> {
   if (secureBoot === undefined) return buildUki(parts, options);
   const { signPe } = await import('../boot/sign-pe.ts');
   const { pcrSectionsOf } = await import('../boot/sign-uki.ts');
-  const pcr = await pcrSectionsOf(workplace.platform, parts, secureBoot.pcrKey);
+  const pcr = await pcrSectionsOf(workplace.platform, parts, secureBoot.pcrKey, workplace);
   const { bytes, sections } = buildUki({ ...parts, pcr }, options);
-  return { bytes: await signPe(workplace.platform, bytes, secureBoot.signer, epoch, 'UKI'), sections };
+  return { bytes: await signPe(workplace.platform, bytes, secureBoot.signer, epoch, 'UKI', workplace), sections };
 }
 
 /** Throws `invalid-input` for a kernel that is none, or one for another architecture. */
@@ -58,7 +58,7 @@ export async function systemdBootOf({ workplace, profile, epoch, assets, secureB
   }
   if (secureBoot === undefined) return loader;
   const { signPe } = await import('../boot/sign-pe.ts');
-  return signPe(workplace.platform, loader, secureBoot.signer, epoch, 'systemd-boot');
+  return signPe(workplace.platform, loader, secureBoot.signer, epoch, 'systemd-boot', workplace);
 }
 
 /** What firmware in setup mode is given; nothing without SecureBoot. */

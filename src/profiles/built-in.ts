@@ -1,7 +1,7 @@
 /** The profiles that come with the imager (specification profiles-and-inputs 2.8). */
+import { MIB } from '../bytes/units.ts';
 import type { DiskFormat, GivenProfile, OutputFormat, OutputKind } from './profile.ts';
 
-const MIB = 1024 * 1024;
 /** What an installed system needs at least: EFI 100, BIOS 1, BOOT 1000, META 1, STATE 100 MiB, and alignment. */
 const LEAST = 1246 * MIB;
 const CLOUD = 8192 * MIB;

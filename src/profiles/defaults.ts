@@ -1,4 +1,5 @@
 /** What a profile gets that nobody set, by version and architecture (specification profiles-and-inputs 2.5, 2.6). */
+import { MIB } from '../bytes/units.ts';
 import type {
   Bootloader,
   ContainerAsset,
@@ -36,7 +37,6 @@ export const ENROLMENT_FILES = {
   signatureKeyPath: '/secureboot/db.auth',
 } as const;
 
-const MIB = 1024 * 1024;
 /** Of the boot partition, that disk sizes of profiles include. */
 const INCLUDED_BOOT_SIZE = 1000 * MIB;
 

@@ -11,8 +11,8 @@ export interface TalosVersion {
   readonly text: string;
 }
 
-/** Unicode white space as Go trims it: with U+0085, without U+FEFF. */
-const EDGE_BLANKS = /^\p{White_Space}+|\p{White_Space}+$/gu;
+/** Unicode white space as Go trims it: with U+0085, without U+FEFF. Looked for at the end from the first blank of a run only. */
+const EDGE_BLANKS = /^\p{White_Space}+|(?<!\p{White_Space})\p{White_Space}+$/gu;
 const NUMBER = '(0|[1-9][0-9]*)';
 const PRE_RELEASE = '(?:0|[1-9][0-9]*|[0-9]*[A-Za-z-][0-9A-Za-z-]*)';
 const BUILD = '[0-9A-Za-z-]+';

@@ -2,6 +2,7 @@
  * Everything that depends on the Talos version, as one plain record made once per build; nothing behind it decides by a
  * version (specification profiles-and-inputs 3.2, 3.3).
  */
+import { GIB, MIB } from '../bytes/units.ts';
 import { compareTalosVersions, parseTalosVersion, type TalosVersion } from './talos-version.ts';
 
 /** Bytes. */
@@ -63,9 +64,6 @@ export interface Traits {
   readonly xfsMkfsConfig: string;
   readonly partitionSizes: PartitionSizes;
 }
-
-const MIB = 1024 * 1024;
-const GIB = 1024 * MIB;
 
 /** What 1.0 has: below every row of the table. */
 const OLDEST: Traits = {

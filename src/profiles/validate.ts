@@ -1,8 +1,8 @@
 /** Which profiles can be built: upstream's own checks, and what upstream finds out only later or never (specification 2.7, 11). */
 import { ImagerError, invalid } from '../errors.ts';
+import { knownPlatform, PLATFORM_NAMES } from '../machineconfig/platform.ts';
 import { nearName, quoted } from '../yaml/diagnostic.ts';
 import { isSecureBoot } from './defaults.ts';
-import { knownPlatform, PLATFORM_NAMES } from './platform.ts';
 import { ARCHITECTURES, type Profile } from './profile.ts';
 import type { Traits } from './traits.ts';
 

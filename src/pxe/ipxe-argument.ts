@@ -60,7 +60,8 @@ function escapeStart(word: string, use: (name: SettingName) => string): string {
 
 function checkWord(word: string): void {
   if (/\p{Cc}/u.test(word)) throw refusal(word, 'no control characters');
-  if (!/\$\{.*\}/.test(word)) return;
+  const variable = word.indexOf('${');
+  if (variable < 0 || word.lastIndexOf('}') < variable) return;
   // biome-ignore lint/suspicious/noTemplateCurlyInString: these are the characters meant
   throw refusal(word, 'no ${...}, which iPXE replaces and has no way to write', {
     hint: 'a UKI has its command line inside: build one with imager metal-uki and boot it by UEFI HTTP boot',

@@ -1,11 +1,10 @@
 /** Bytes in and out of base64, for libraries that speak Node's Buffer. */
 import { invalid } from '../errors.ts';
-
-const STANDARD = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/;
+import { isBase64 } from '../yaml/base64.ts';
 
 /** The standard alphabet with its padding and nothing else (RFC 4648 section 4). Throws `invalid-input` naming `what`. */
 export function decodeBase64(text: string, what: string): Buffer {
-  if (!STANDARD.test(text)) throw invalid(`${what}: want base64 of the standard alphabet, padded`);
+  if (!isBase64(text)) throw invalid(`${what}: want base64 of the standard alphabet, padded`);
   return Buffer.from(text, 'base64');
 }
 

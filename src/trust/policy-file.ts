@@ -14,7 +14,7 @@
  */
 import { ImagerError, invalid } from '../errors.ts';
 import { decodeObject, type Located, problemOf } from '../machineconfig/decode.ts';
-import type { EnumType, FieldType, ObjectType } from '../machineconfig/network-schema.ts';
+import { type EnumType, type FieldType, type ObjectType, object } from '../machineconfig/field-types.ts';
 import { type Problem, problemLine, problemsError } from '../yaml/diagnostic.ts';
 import { readFirstDocument } from '../yaml/document.ts';
 import { compilePolicy } from './compile-policy.ts';
@@ -52,10 +52,6 @@ const RULE: ObjectType = object({
 });
 
 const POLICY: ObjectType = object({ rules: { kind: 'list', of: RULE }, trustedRoot: STRING });
-
-function object(fields: Readonly<Record<string, FieldType>>): ObjectType {
-  return { kind: 'object', fields: Object.fromEntries(Object.entries(fields).map(([name, type]) => [name, { type }])) };
-}
 
 /**
  * `readKey` gives the PEM behind a path. Expressions that match more than they seem to are warned of (spec factory-and-signatures I4). Throws `invalid-input` with all mistakes, each with line and column: unknown keys, a rule without a

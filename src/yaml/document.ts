@@ -92,6 +92,9 @@ const DEFAULT_LIMITS = { maxSize: 1024 * 1024, maxDepth: 500, maxNodes: 100_000 
 /** Lexical tokens per node: dense JSON has about four. What a text of nothing but commas costs hangs on this. */
 const LEXEMES_PER_NODE = 5;
 
+/** UTF-16 units; more than a line of a message. */
+const SHOWN_OF_TOO_LONG = 200;
+
 /** Problems kept of one text; nobody reads on after so many. */
 const MAX_PROBLEMS = 1000;
 
@@ -189,7 +192,9 @@ function startReading(given: string, options: YamlOptions): Reading {
     maxDepth: maxDepth ?? DEFAULT_LIMITS.maxDepth,
     maxNodes: maxNodes ?? DEFAULT_LIMITS.maxNodes,
   };
-  const text = normalized(given);
+  // Of what is too long only the beginning is kept, for the message.
+  const isTooLong = given.length > limits.maxSize;
+  const text = normalized(isTooLong ? given.slice(0, SHOWN_OF_TOO_LONG) : given);
   const reading: Reading = {
     source: { file, text },
     text,
@@ -201,7 +206,7 @@ function startReading(given: string, options: YamlOptions): Reading {
     size: 0,
     isDamaged: false,
   };
-  if (given.length > limits.maxSize) {
+  if (isTooLong) {
     problem(reading, 0, 1, `${given.length} characters: want at most ${limits.maxSize}`);
     return reading;
   }
@@ -219,10 +224,21 @@ function startReading(given: string, options: YamlOptions): Reading {
 function normalized(given: string): string {
   // YAML 1.1 line breaks: a lone CR, NEL, LS, PS.
   const text = given.replace(/^\ufeff/, '').replaceAll(/\r(?!\n)|[\u0085\u2028\u2029]/g, '\n');
-  // Document ends before the first document end nothing; the parser below would count them as an empty document.
-  return text.replace(/^(?:[ \t]*(?:#.*)?\r?\n|\.\.\.[ \t]*(?:#.*)?\r?\n)*/, (start) => {
-    return start.replaceAll(/^\.\.\./gm, '   ');
-  });
+  return withoutEarlyEnds(text);
+}
+
+/** Document ends before the first document end nothing; the parser would count them as an empty document. */
+function withoutEarlyEnds(text: string): string {
+  // Line by line: one expression for all of them needs a stack as deep as they are many.
+  const line = /(\.\.\.)?[ \t]*(?:#.*)?\r?\n/y;
+  const parts: string[] = [];
+  let rest = 0;
+  for (let found = line.exec(text); found !== null; found = line.exec(text)) {
+    if (found[1] === undefined) continue;
+    parts.push(text.slice(rest, found.index), '   ');
+    rest = found.index + 3;
+  }
+  return parts.join('') + text.slice(rest);
 }
 
 function problem(reading: Reading, offset: number, length: number, message: string, hint?: string): void {
@@ -483,10 +499,12 @@ const ESCAPES: Readonly<Record<string, string>> = {
 /** The text of a double-quoted scalar; a bad escape is a problem at its place. */
 function unescaped(reading: Reading, source: string, offset: number): string {
   const inner = source.slice(1, -1);
+  // Blanks that no line end follows are pieces of their own: what came before a line end would be looked for from each of them.
   const piece =
-    /\\(?:x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|\r?\n[ \t]*((?:\r?\n[ \t]*)*)|([\s\S]))|[ \t]*(\r?\n)[ \t]*((?:\r?\n[ \t]*)*)/g;
+    /\\(?:x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|\r?\n([ \t\r\n]*)|([\s\S]))|[ \t]*(\r?\n)([ \t\r\n]*)|[ \t]+/g;
   return inner.replaceAll(piece, (found, hex2, hex4, hex8, blank, letter, newline, blanks, index) => {
     if (newline !== undefined) return '\n'.repeat(newlines(blanks)) || ' ';
+    if (!found.startsWith('\\')) return found;
     if (blank !== undefined) return '\n'.repeat(newlines(blank));
     const digits: string | undefined = hex2 ?? hex4 ?? hex8;
     const code = digits === undefined ? undefined : Number.parseInt(digits, 16);

@@ -2,6 +2,7 @@
  * What a scalar means, by the rules of Go yaml v4 (resolver and constructor): YAML 1.1 words count as booleans only where a
  * boolean is wanted, `0777` is octal, `08` is the float 8, an unquoted date is no string.
  */
+import { isBase64 } from './base64.ts';
 import type { ScalarNode, YamlNode } from './document.ts';
 
 export type ScalarValue =
@@ -152,7 +153,7 @@ function resolveTagged(tag: string, text: string): ScalarValue {
 
 function resolveBinary(text: string): ScalarValue {
   const plain = text.replaceAll(/[\r\n]/g, '');
-  if (!/^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/.test(plain)) return { type: 'mismatch' };
+  if (!isBase64(plain)) return { type: 'mismatch' };
   return { type: 'binary', value: Uint8Array.from(atob(plain), (character) => character.charCodeAt(0)) };
 }
 

@@ -10,10 +10,10 @@ import {
   deleteValues,
   formatParameters,
   type Parameters,
-  parseParameters,
   setAll,
   setValues,
 } from '../../src/boot/parameters.ts';
+import { parseCommandLine } from '../../src/machineconfig/command-line.ts';
 import { FUZZ_RUNS, vectorLines } from '../support/vectors.ts';
 
 type Operation =
@@ -52,7 +52,7 @@ test('every operation gives what upstream’s library gives', () => {
   const cases = vectorLines<Case>('cmdline/procfs.jsonl.gz');
   assert.equal(cases.length, 226);
   for (const one of cases) {
-    const got = one.ops.reduce(apply, parseParameters(one.init));
+    const got = one.ops.reduce(apply, parseCommandLine(one.init));
     assert.deepEqual(
       got.map(({ key, values }) => [key, values]),
       one.expect.parameters,
@@ -63,7 +63,7 @@ test('every operation gives what upstream’s library gives', () => {
 });
 
 test('operations leave the list they were given alone', () => {
-  const before = parseParameters('a=1 b=2 a=3');
+  const before = parseCommandLine('a=1 b=2 a=3');
   const copy = structuredClone(before);
   appendAll(before, ['-a', 'b=3', 'c'], { negate: true, overwrite: ['b'] });
   setAll(before, ['a=9']);
@@ -78,7 +78,7 @@ test('fuzz: a printed line parses to what was printed', () => {
   );
   fc.assert(
     fc.property(text, (line) => {
-      const parameters = parseParameters(line);
+      const parameters = parseCommandLine(line);
       const keys = parameters.map(({ key }) => key);
       assert.equal(new Set(keys).size, keys.length);
       // `=` alone is an empty key with an empty value, which prints as nothing.
@@ -86,7 +86,7 @@ test('fuzz: a printed line parses to what was printed', () => {
       const visible = parameters
         .map(({ key, values }) => ({ key, values: key === '' ? values.filter((value) => value !== '') : values }))
         .filter(({ values }) => values.length > 0);
-      assert.deepEqual(parseParameters(printed), visible);
+      assert.deepEqual(parseCommandLine(printed), visible);
     }),
     { numRuns: FUZZ_RUNS },
   );

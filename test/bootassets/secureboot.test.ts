@@ -16,13 +16,14 @@ import {
 import { signPe } from '../../src/boot/sign-pe.ts';
 import { pcrSectionsOf } from '../../src/boot/sign-uki.ts';
 import { type UkiParts, ukiSections } from '../../src/boot/uki.ts';
-import { type Bytes, ofMemory, ofText, zeros } from '../../src/bytes/bytes.ts';
+import { type Bytes, ofMemory, ofSource, ofText, zeros } from '../../src/bytes/bytes.ts';
 import { toHex } from '../../src/bytes/field.ts';
 import { read } from '../../src/bytes/read.ts';
 import { authenticodeContent } from '../../src/formats/pe/authenticode.ts';
 import { nodePlatform } from '../../src/platform/node.ts';
 import type { Architecture } from '../../src/profiles/profile.ts';
 import { traitsOf } from '../../src/profiles/traits.ts';
+import { abortingSource } from '../support/bytes.ts';
 import { testPcrKey, testSigner } from '../support/secureboot.ts';
 import { syntheticInput } from '../support/uki-inputs.ts';
 import { vectorFile, vectorLines } from '../support/vectors.ts';
@@ -38,6 +39,19 @@ interface AuthenticodeCase {
   readonly authenticodeSha256: string;
   readonly certificateTable: { readonly entries: readonly { readonly derBase64: string }[] };
 }
+
+test('measuring and signing end when they are aborted', async () => {
+  const MIB = 1 << 20;
+  const measured = abortingSource(new Uint8Array(16 * MIB));
+  const options = { signal: measured.signal };
+  await assert.rejects(measureContent(platform, ofSource(measured.source), options), { name: 'AbortError' });
+  assert.ok(measured.source.reads.length < 4, 'most is never read');
+  const loader = new Uint8Array([...syntheticInput('boot-a.efi'), ...new Uint8Array(16 * MIB)]);
+  const { source, signal } = abortingSource(loader, MIB);
+  const signing = signPe(platform, ofSource(source), testSigner(), 1_700_000_000, 'loader', { signal });
+  await assert.rejects(signing, { name: 'AbortError' });
+  assert.ok(source.reads.every(({ position }) => position < 5 * MIB));
+});
 
 describe('systemd-boot', () => {
   for (const one of vectorLines<AuthenticodeCase>('secureboot/authenticode.jsonl.gz')) {

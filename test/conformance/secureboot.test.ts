@@ -11,6 +11,7 @@ import { type Bytes, ofMemory } from '../../src/bytes/bytes.ts';
 import { read } from '../../src/bytes/read.ts';
 import { nodePlatform } from '../../src/platform/node.ts';
 import { testCertificatePem, testSigner } from '../support/secureboot.ts';
+import { withoutTablePadding } from '../support/signed-pe.ts';
 import { skipWithout } from '../support/tools.ts';
 import { syntheticInput } from '../support/uki-inputs.ts';
 
@@ -43,6 +44,22 @@ for (const name of ['boot-a.efi', 'boot-odd.efi', 'boot-arm64.efi']) {
     }
   });
 }
+
+test('sbverify accepts both signatures where the first was left unpadded', {
+  skip: skipWithout('sbverify'),
+}, async () => {
+  const padded = await signPe(platform, ofMemory(syntheticInput('boot-a.efi')), testSigner(), EPOCH, 'boot-a.efi');
+  const once = withoutTablePadding(await read(padded));
+  assert.notEqual(once.length % 8, 0, 'the table would be padded anyway');
+  const twice = await signPe(platform, ofMemory(once), testSigner(), EPOCH + 1, 'boot-a.efi');
+  const thrice = await signPe(platform, twice, testSigner(), EPOCH + 2, 'boot-a.efi');
+  for (const [index, file] of [ofMemory(once), twice, thrice].entries()) {
+    const path = await save(`unpadded-${index}.efi`, file);
+    execFileSync('sbverify', ['--cert', certificate, path], { stdio: 'pipe' });
+    const list = execFileSync('sbverify', ['--list', path], { encoding: 'utf8', stdio: 'pipe' });
+    assert.equal(list.match(/^signature \d+$/gm)?.length, index + 1);
+  }
+});
 
 test('sbverify refuses a signed file with one changed byte', { skip: skipWithout('sbverify') }, async () => {
   const signed = await read(await signPe(platform, ofMemory(syntheticInput('boot-a.efi')), testSigner(), EPOCH, 'a'));

@@ -11,7 +11,7 @@ import { embeddedConfigTar } from '../../src/extensions/embedded-config.ts';
 import { extensionsYaml } from '../../src/extensions/extensions-yaml.ts';
 import { openExtension } from '../../src/extensions/layout.ts';
 import { type ExtensionMetadata, parseManifest } from '../../src/extensions/manifest.ts';
-import { checkService } from '../../src/extensions/service.ts';
+import { readService } from '../../src/extensions/service.ts';
 import { parseTalosVersion } from '../../src/profiles/talos-version.ts';
 import { type Entry, type Tree, treeOf } from '../../src/tree/tree.ts';
 import { vectorLines } from '../support/vectors.ts';
@@ -115,7 +115,7 @@ interface ServiceCase {
 describe('services', () => {
   for (const { id, text, expect } of vectorLines<ServiceCase>('extensions/services.jsonl.gz')) {
     test(id, () => {
-      const problems = checkService(text, 'service.yaml');
+      const { problems } = readService(text, 'service.yaml');
       const errors = problems.filter(({ severity }) => severity === 'error');
       assert.equal(errors.length === 0, expect.accepted, JSON.stringify(problems));
       // Each of upstream's complaints has one of ours.

@@ -27,6 +27,20 @@ export function memorySource(data: Uint8Array): CountingSource {
   };
 }
 
+/** As `memorySource`, with a signal that is aborted by the first read from `position` on. */
+export function abortingSource(
+  data: Uint8Array,
+  position = 0,
+): { readonly source: CountingSource; readonly signal: AbortSignal } {
+  const controller = new AbortController();
+  const source = memorySource(data);
+  const read: Source['read'] = async (at, into) => {
+    if (at >= position) controller.abort();
+    await source.read(at, into);
+  };
+  return { source: { ...source, read }, signal: controller.signal };
+}
+
 /** The first `size` bytes of SHA-256(seed || 0), SHA-256(seed || 1), ... with 64-bit big-endian counters. */
 export function stream(seed: string, size: number): Uint8Array {
   const out = new Uint8Array(size);

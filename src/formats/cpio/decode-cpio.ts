@@ -2,6 +2,7 @@
 import { type Bytes, EMPTY, slice } from '../../bytes/bytes.ts';
 import { readInto } from '../../bytes/read.ts';
 import { KIB } from '../../bytes/units.ts';
+import { decodeUtf8 } from '../../bytes/utf8.ts';
 import { invalid, stopIfAborted } from '../../errors.ts';
 import { MODE, typeOfMode } from '../../tree/mode.ts';
 import { type Entry, type Tree, treeOf } from '../../tree/tree.ts';
@@ -64,8 +65,6 @@ interface Member {
   readonly end: number;
 }
 
-const UTF8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
-
 async function readMember(window: Window, at: number): Promise<Member> {
   const header = decodeHeader(await window.at(at, HEADER_SIZE), at);
   const { nameSize, size } = header;
@@ -86,15 +85,7 @@ function textOf(data: Uint8Array, at: number): string {
   const end = data.indexOf(0);
   if (end !== data.length - 1)
     throw invalid(`cpio archive: the name of the member at ${at} does not end in its only NUL`);
-  return utf8(data.subarray(0, end), `cpio archive: the name of the member at ${at}`);
-}
-
-function utf8(data: Uint8Array, what: string): string {
-  try {
-    return UTF8.decode(data);
-  } catch (cause) {
-    throw invalid(`${what} is not valid UTF-8`, { cause });
-  }
+  return decodeUtf8(data.subarray(0, end), `cpio archive: the name of the member at ${at}`);
 }
 
 function aligned(position: number): number {
@@ -142,7 +133,7 @@ async function entryOf(member: Member, window: Window, links: Links): Promise<En
     case MODE.symlink: {
       if (header.size === 0 || header.size >= MAX_NAME)
         throw invalid(`cpio member "${path}": a link target of ${header.size} bytes, want 1..${MAX_NAME - 1}`);
-      const target = utf8(await window.at(member.data, header.size), `cpio member "${path}": its link target`);
+      const target = decodeUtf8(await window.at(member.data, header.size), `cpio member "${path}": its link target`);
       if (target.includes('\0')) throw invalid(`cpio member "${path}": its link target contains NUL`);
       return { kind: 'symlink', path, target, ...attributes };
     }

@@ -77,7 +77,7 @@ async function decodeCopy(disk: Bytes, sectorSize: number, lba: number, copy: Gp
 
 /** Where a partition's content lies, in bytes from the start of the disk. */
 export function partitionRange(
-  { sectorSize }: Gpt,
+  { sectorSize }: Pick<Gpt, 'sectorSize'>,
   { firstLba, lastLba }: Partition,
 ): { readonly offset: number; readonly size: number } {
   return { offset: firstLba * sectorSize, size: (lastLba + 1 - firstLba) * sectorSize };

@@ -4,25 +4,25 @@
  */
 import { alignUp } from '../../bytes/bytes.ts';
 import { joinMemory, putAscii, putU64, structure } from '../../bytes/field.ts';
+import { COFF_HEADER_SIZE, encodeCoffHeader, MACHINE } from '../pe/coff-header.ts';
+import { directoryField, SUBSYSTEM_EFI_APPLICATION } from '../pe/optional-header.ts';
+import { encodeSectionHeader, SECTION_HEADER_SIZE } from '../pe/section-header.ts';
 import { type EfiKernel, type EfiMachine, linkEfiKernel } from './efi-kernel.ts';
 import { HEADER_SIZE, PAGE } from './efi-sections.ts';
 import { type CorePayload, encodePayload } from './payload.ts';
 
-const PE_MACHINES = { x86_64: 0x8664, aarch64: 0xaa64 } as const satisfies Record<EfiMachine, number>;
+const PE_MACHINES = { x86_64: MACHINE.amd64, aarch64: MACHINE.arm64 } as const satisfies Record<EfiMachine, number>;
 
 const PE_SIGNATURE = 0x80;
-const COFF_HEADER: number = PE_SIGNATURE + 4;
-const OPTIONAL_HEADER: number = COFF_HEADER + 20;
+const OPTIONAL_HEADER: number = PE_SIGNATURE + COFF_HEADER_SIZE;
 const OPTIONAL_HEADER_SIZE = 240;
 const SECTION_TABLE: number = OPTIONAL_HEADER + OPTIONAL_HEADER_SIZE;
-const SECTION_HEADER_SIZE = 40;
 
 /** 2015-01-01T00:00:00Z, in every core image since GRUB 2.02. */
 const TIMESTAMP = 1420070400;
 /** Executable image without line numbers, local symbols and debug information. */
 const CHARACTERISTICS = 0x020e;
 const PE32_PLUS = 0x20b;
-const EFI_APPLICATION = 10;
 const NX_COMPATIBLE = 0x0100;
 const STACK_SIZE = 0x10000;
 const DATA_DIRECTORIES = 16;
@@ -47,13 +47,22 @@ function encodeHeader(kernel: EfiKernel, modulesSize: number, machine: EfiMachin
   const dataSize = kernel.image.length - kernel.codeSize;
   const relocationsSize = kernel.baseRelocations.length;
   putDosStub(data, view);
-  putAscii(data, PE_SIGNATURE, 4, 'PE');
-
-  view.setUint16(COFF_HEADER, PE_MACHINES[machine], true);
-  view.setUint16(COFF_HEADER + 2, 4, true);
-  view.setUint32(COFF_HEADER + 4, TIMESTAMP, true);
-  view.setUint16(COFF_HEADER + 16, OPTIONAL_HEADER_SIZE, true);
-  view.setUint16(COFF_HEADER + 18, CHARACTERISTICS, true);
+  const sections = [
+    { name: '.text', size: kernel.codeSize, characteristics: CODE },
+    { name: '.data', size: dataSize, characteristics: READ_WRITE_DATA },
+    { name: 'mods', size: modulesSize, characteristics: READ_WRITE_DATA },
+    { name: '.reloc', size: relocationsSize, characteristics: DISCARDABLE_DATA },
+  ];
+  const coff = {
+    machine: PE_MACHINES[machine],
+    numberOfSections: sections.length,
+    timeDateStamp: TIMESTAMP,
+    pointerToSymbolTable: 0,
+    numberOfSymbols: 0,
+    sizeOfOptionalHeader: OPTIONAL_HEADER_SIZE,
+    characteristics: CHARACTERISTICS,
+  };
+  data.set(encodeCoffHeader(coff), PE_SIGNATURE);
 
   const word = (offset: number, value: number): void => view.setUint32(OPTIONAL_HEADER + offset, value, true);
   view.setUint16(OPTIONAL_HEADER, PE32_PLUS, true);
@@ -65,38 +74,26 @@ function encodeHeader(kernel: EfiKernel, modulesSize: number, machine: EfiMachin
   word(36, PAGE);
   word(56, HEADER_SIZE + kernel.image.length + modulesSize + relocationsSize);
   word(60, HEADER_SIZE);
-  view.setUint16(OPTIONAL_HEADER + 68, EFI_APPLICATION, true);
+  view.setUint16(OPTIONAL_HEADER + 68, SUBSYSTEM_EFI_APPLICATION, true);
   view.setUint16(OPTIONAL_HEADER + 70, kernel.protectsPages ? NX_COMPATIBLE : 0, true);
   for (const offset of [72, 80, 88, 96]) putU64(view, OPTIONAL_HEADER + offset, STACK_SIZE, true);
   word(108, DATA_DIRECTORIES);
   const relocationsAt = HEADER_SIZE + kernel.image.length + modulesSize;
-  word(112 + BASE_RELOCATION_DIRECTORY * 8, relocationsAt);
-  word(112 + BASE_RELOCATION_DIRECTORY * 8 + 4, relocationsSize);
-
-  putSections(data, view, [
-    { name: '.text', size: kernel.codeSize, flags: CODE },
-    { name: '.data', size: dataSize, flags: READ_WRITE_DATA },
-    { name: 'mods', size: modulesSize, flags: READ_WRITE_DATA },
-    { name: '.reloc', size: relocationsSize, flags: DISCARDABLE_DATA },
-  ]);
+  word(directoryField(BASE_RELOCATION_DIRECTORY), relocationsAt);
+  word(directoryField(BASE_RELOCATION_DIRECTORY) + 4, relocationsSize);
+  putSections(data, sections);
   return data;
 }
 
 /** Sections one after the other: as everything is whole pages, offset in file and address are the same. */
 function putSections(
   data: Uint8Array,
-  view: DataView,
-  sections: readonly { readonly name: string; readonly size: number; readonly flags: number }[],
+  sections: readonly { readonly name: string; readonly size: number; readonly characteristics: number }[],
 ): void {
   let address = HEADER_SIZE;
-  for (const [index, { name, size, flags }] of sections.entries()) {
-    const at = SECTION_TABLE + index * SECTION_HEADER_SIZE;
-    putAscii(data, at, 8, name);
-    view.setUint32(at + 8, size, true);
-    view.setUint32(at + 12, address, true);
-    view.setUint32(at + 16, size, true);
-    view.setUint32(at + 20, address, true);
-    view.setUint32(at + 36, flags, true);
+  for (const [index, { name, size, characteristics }] of sections.entries()) {
+    const place = { virtualSize: size, virtualAddress: address, rawSize: size, rawOffset: address };
+    data.set(encodeSectionHeader({ name, ...place, characteristics }), SECTION_TABLE + index * SECTION_HEADER_SIZE);
     address += size;
   }
 }

@@ -30,6 +30,11 @@ export function placeRelocations(
   return tables.map((table) => placeTable(elf, placed, addresses, table));
 }
 
+/** Throws `invalid-input` where `width` bytes from the place on are not all in its section. */
+export function checkRoom({ at, room }: PlacedRelocation, width: number): void {
+  if (room < width) throw invalid(`kernel.img: a relocation of ${width} bytes at ${at} passes the end of its section`);
+}
+
 /** How many relocations of a type the file has, in kept sections or not. */
 export function countRelocations(elf: ElfFile, type: number): number {
   const all = elf.sections.filter(isTable).flatMap((table) => parseRelocations(elf, table));

@@ -3,7 +3,7 @@
  * grub-core/kern/arm64/dl_helper.c for which are met and how the table of addresses is filled.
  */
 import { ImagerError, invalid } from '../../errors.ts';
-import type { PlacedRelocation } from './efi-relocation.ts';
+import { checkRoom, type PlacedRelocation } from './efi-relocation.ts';
 import { HEADER_SIZE } from './efi-sections.ts';
 
 const ABSOLUTE_64 = 257;
@@ -140,8 +140,4 @@ function setImmediate(view: DataView, relocation: PlacedRelocation, keep: number
 
 function outOfReach({ at }: PlacedRelocation): Error {
   return invalid(`kernel.img: the instruction at ${at} cannot reach its target`);
-}
-
-function checkRoom({ at, room }: PlacedRelocation, width: number): void {
-  if (room < width) throw invalid(`kernel.img: a relocation of ${width} bytes at ${at} passes the end of its section`);
 }

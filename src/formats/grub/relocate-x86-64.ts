@@ -1,6 +1,6 @@
 /** Relocations of x86-64 code. Source: System V ABI, AMD64 supplement, 4.4.1; GRUB util/grub-mkimagexx.c for which are met. */
-import { ImagerError, invalid } from '../../errors.ts';
-import type { PlacedRelocation } from './efi-relocation.ts';
+import { ImagerError } from '../../errors.ts';
+import { checkRoom, type PlacedRelocation } from './efi-relocation.ts';
 
 const NONE = 0;
 const ABSOLUTE_64 = 1;
@@ -41,8 +41,4 @@ export function relocateX86_64(view: DataView, relocations: readonly PlacedReloc
     }
   }
   return absolute;
-}
-
-function checkRoom({ at, room }: PlacedRelocation, width: number): void {
-  if (room < width) throw invalid(`kernel.img: a relocation of ${width} bytes at ${at} passes the end of its section`);
 }

@@ -4,6 +4,7 @@
  * Source: ECMA-119, spec boot-and-images 5.5; places as libisofs orders them, with addresses of our own.
  */
 import { alignUp, type Bytes, ofMemory, type Placement, place, zeros } from '../../bytes/bytes.ts';
+import { identityOf } from '../../bytes/identity.ts';
 import { invalid } from '../../errors.ts';
 import { type Entry, type FileEntry, type Tree, treeOf } from '../../tree/tree.ts';
 import { BLOCK_SIZE, blocksOf } from './block.ts';
@@ -172,7 +173,8 @@ function placeContent(tree: Tree, order: readonly string[], start: number, optio
   for (const path of [...order].sort((a, b) => compareRanks(rankOf(a), rankOf(b)))) {
     const entry = tree.byPath.get(path)!;
     if (!hasContent(entry) || shared?.has(path) === true) continue;
-    const key = contentKey(entry.content);
+    // The catalog is written over its zeros: nobody else's zeros may lie there.
+    const key = path === boot?.catalogPath ? undefined : identityOf(entry.content);
     const known = key === undefined ? undefined : stored.get(key);
     const range = known ?? { offset: next * BLOCK_SIZE, size: entry.content.size };
     ranges.set(path, range);
@@ -190,14 +192,6 @@ function compareRanks(a: number, b: number): number {
 
 function hasContent(entry: Entry): entry is FileEntry {
   return entry.kind === 'file' && entry.content.size > 0;
-}
-
-/** Equal for contents that are the same ranges of the same sources; `undefined` where that cannot be told without reading. */
-function contentKey({ extents }: Bytes): string | undefined {
-  if (!extents.every(({ kind }) => kind === 'range')) return undefined;
-  return JSON.stringify(
-    extents.map((extent) => (extent.kind === 'range' ? [extent.source.key, extent.offset, extent.length] : [])),
-  );
 }
 
 function locateFiles(

@@ -50,6 +50,11 @@ const DEBUG_DIRECTORY = 6;
 const FILE_ALIGNMENTS = { least: 16, most: 1 << 16 } as const;
 const LARGEST_SECTION_ALIGNMENT = 1 << 28;
 
+/** Position of a data directory in the header. */
+export function directoryField(index: number): number {
+  return FIELDS_SIZE + index * DIRECTORY_SIZE;
+}
+
 /** `data` is the whole header. Throws `invalid-input` naming `what`. */
 export function decodeOptionalHeader(data: Uint8Array, what: string): OptionalHeader {
   const view = viewOf(data);
@@ -61,8 +66,8 @@ export function decodeOptionalHeader(data: Uint8Array, what: string): OptionalHe
     throw invalid(`${what}: ${count} data directories do not fit an optional header of ${data.length} bytes`);
   }
   const directories = Array.from({ length: count }, (_, index) => ({
-    address: view.getUint32(FIELDS_SIZE + index * DIRECTORY_SIZE, true),
-    size: view.getUint32(FIELDS_SIZE + index * DIRECTORY_SIZE + 4, true),
+    address: view.getUint32(directoryField(index), true),
+    size: view.getUint32(directoryField(index) + 4, true),
   }));
   const sectionAlignment = view.getUint32(32, true);
   const fileAlignment = view.getUint32(36, true);
@@ -96,7 +101,7 @@ export function resizedOptionalHeader(data: Uint8Array, sizes: OptionalHeaderSiz
   const count = view.getUint32(108, true);
   for (const index of [CERTIFICATE_DIRECTORY, DEBUG_DIRECTORY]) {
     if (index >= count) continue;
-    const start = FIELDS_SIZE + index * DIRECTORY_SIZE;
+    const start = directoryField(index);
     header.fill(0, start, start + DIRECTORY_SIZE);
   }
   return header;

@@ -29,7 +29,7 @@ const FIXED: Readonly<Record<string, readonly string[]>> = {
 export function parseQcow2Options(text: string): Qcow2Options {
   let options: Qcow2Options = {};
   for (const [key, value] of parseDiskFormatOptions(text)) {
-    const fixed = FIXED[key];
+    const fixed = Object.hasOwn(FIXED, key) ? FIXED[key] : undefined;
     if (key === 'cluster_size') {
       const clusterSize = parseOptionSize(key, value);
       checkClusterSize(clusterSize);

@@ -53,7 +53,8 @@ function plainEncoder(choice: CompressorChoice, compression: Compression): Block
       // No options: no filters, and a dictionary of the size of a block.
       return {
         name: 'xz',
-        identity: `xz, ${xzEncoder(compression.lzma2)}`,
+        // Which blocks are stored is asked of zstd.
+        identity: `xz, ${xzEncoder(compression.lzma2)}, ${compression.encoders.zstd}`,
         options: undefined,
         pack: (data) => encodeXz(data, compression.lzma2),
       };

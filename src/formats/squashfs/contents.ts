@@ -5,10 +5,10 @@
 import { blockRuns, isZero } from '../../bytes/blocks.ts';
 import type { Bytes } from '../../bytes/bytes.ts';
 import { putU64, structure, toHex } from '../../bytes/field.ts';
+import { identityOf } from '../../bytes/identity.ts';
 import { digest, readInto } from '../../bytes/read.ts';
 import type { Hash } from '../../platform/types.ts';
 import type { DataWriter } from './data-writer.ts';
-import { identityOf } from './identity.ts';
 import type { FragmentPlace } from './inode.ts';
 
 /** As the inode of the file says it. */

@@ -3,6 +3,7 @@ import { type Bytes, slice } from '../../bytes/bytes.ts';
 import { getU64, viewOf } from '../../bytes/field.ts';
 import { read } from '../../bytes/read.ts';
 import { MIB } from '../../bytes/units.ts';
+import { decodeUtf8 } from '../../bytes/utf8.ts';
 import { invalid } from '../../errors.ts';
 import {
   type Attributes,
@@ -86,7 +87,8 @@ export class AttributeSets {
       throw invalid(`squashfs attribute: a name of type ${type}, ${length} bytes`);
     }
     this.#spend(length);
-    return { name: prefix + decodeText(await reader.read(length)), outOfLine: (type & OUT_OF_LINE) !== 0 };
+    const name = prefix + decodeUtf8(await reader.read(length), 'squashfs attribute: its name');
+    return { name, outOfLine: (type & OUT_OF_LINE) !== 0 };
   }
 
   async #readValue(reader: MetadataReader): Promise<Uint8Array> {
@@ -106,13 +108,5 @@ export class AttributeSets {
   #spend(bytes: number): void {
     this.#left -= bytes;
     if (this.#left < 0) throw invalid(`squashfs attributes: more than ${MAXIMUM_BYTES} bytes`);
-  }
-}
-
-function decodeText(data: Uint8Array): string {
-  try {
-    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(data);
-  } catch (cause) {
-    throw invalid('squashfs attribute: its name is not UTF-8', { cause });
   }
 }

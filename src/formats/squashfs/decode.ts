@@ -3,9 +3,11 @@
  */
 import { type Bytes, slice } from '../../bytes/bytes.ts';
 import { getU64, viewOf } from '../../bytes/field.ts';
-import { read } from '../../bytes/read.ts';
+import { identityOf } from '../../bytes/identity.ts';
+import { type ChunkOptions, read } from '../../bytes/read.ts';
 import { MIB } from '../../bytes/units.ts';
-import { invalid } from '../../errors.ts';
+import { decodeUtf8 } from '../../bytes/utf8.ts';
+import { invalid, stopIfAborted } from '../../errors.ts';
 import type { Compression } from '../../platform/types.ts';
 import { type Entry, type Tree, treeOf } from '../../tree/tree.ts';
 import { type ListedName, walkVolume } from '../volume/walk.ts';
@@ -15,7 +17,6 @@ import { decodeInode } from './decode-inode.ts';
 import { decodeListing } from './decode-listing.ts';
 import { readLookupTable } from './decode-table.ts';
 import { type BlockPlace, DataBlocks, fileContent } from './file-source.ts';
-import { identityOf } from './identity.ts';
 import type { Inode } from './inode.ts';
 import { MetadataBlocks, MetadataReader } from './metadata-reader.ts';
 import { decodeSuperblock, encodeReference, type Reference, SUPERBLOCK_SIZE, type Superblock } from './superblock.ts';
@@ -40,10 +41,14 @@ const ID_SIZE = 4;
 let decoded = 0;
 
 /**
- * The tree of an image that begins at the start of `source`; what follows the image does not matter. Throws `invalid-input` for what is no sound image,
- * `unsupported` for other versions, compressors other than gzip, xz and zstd, and sockets.
+ * The tree of an image that begins at the start of `source`; what follows the image does not matter. Throws `invalid-input` for what is no sound image
+ * and for one with sockets, `unsupported` for other versions and for compressors other than gzip, xz and zstd.
  */
-export async function decodeSquashfs(source: Bytes, compression: Compression): Promise<SquashfsContent> {
+export async function decodeSquashfs(
+  source: Bytes,
+  compression: Compression,
+  { signal }: Pick<ChunkOptions, 'signal'> = {},
+): Promise<SquashfsContent> {
   if (source.size < SUPERBLOCK_SIZE) throw invalid(`squashfs image: ${source.size} bytes`);
   const superblock = decodeSuperblock(await read(source, 0, SUPERBLOCK_SIZE), source.size);
   const { blockSize, idTable } = superblock;
@@ -60,6 +65,7 @@ export async function decodeSquashfs(source: Bytes, compression: Compression): P
     attributes: await AttributeSets.open(image, metadata, superblock.attributeTable),
     blocksLeft: MAXIMUM_BLOCKS,
     targetsLeft: MAXIMUM_TARGETS,
+    signal,
   };
   const entries = await walkVolume<Reference, Inode>(
     {
@@ -89,6 +95,7 @@ interface Walk {
   blocksLeft: number;
   /** Bytes that targets may still have. */
   targetsLeft: number;
+  readonly signal: AbortSignal | undefined;
 }
 
 async function readFragments(
@@ -123,6 +130,7 @@ function spendTarget(walk: Walk, bytes: number): void {
 }
 
 async function readInode(walk: Walk, place: Reference): Promise<Inode> {
+  stopIfAborted(walk.signal, 'squashfs image');
   const { inodeTable, blockSize } = walk.superblock;
   const limits = { blockSize, blocks: walk.blocksLeft, target: MAXIMUM_TARGET };
   const inode = await decodeInode(new MetadataReader(walk.metadata, inodeTable, place), limits);
@@ -132,17 +140,9 @@ async function readInode(walk: Walk, place: Reference): Promise<Inode> {
 }
 
 function decodeName(data: Uint8Array, directory: number): string {
-  const name = decodeText(data, `squashfs directory, inode ${directory}: a name`);
+  const name = decodeUtf8(data, `squashfs directory, inode ${directory}: a name`);
   if (!/[/\0]/.test(name) && name !== '.' && name !== '..') return name;
   throw invalid(`squashfs directory, inode ${directory}: the name ${JSON.stringify(name)}`);
-}
-
-function decodeText(data: Uint8Array, what: string): string {
-  try {
-    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(data);
-  } catch (cause) {
-    throw invalid(`${what} is not UTF-8`, { cause });
-  }
 }
 
 function idOf({ ids }: Walk, index: number): number {
@@ -178,7 +178,7 @@ async function entryOf(walk: Walk, inode: Inode, place: Reference, path: string)
       return {
         kind: 'symlink',
         ...common,
-        target: decodeText(inode.target, `squashfs link "${common.path}": its target`),
+        target: decodeUtf8(inode.target, `squashfs link "${common.path}": its target`),
       };
     case 'character':
     case 'block':

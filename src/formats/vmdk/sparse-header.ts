@@ -9,7 +9,7 @@ export const GRAIN_SIZE: number = GRAIN_SECTORS * SECTOR;
 /** Entries of a grain table, four bytes each. */
 export const TABLE_ENTRIES = 512;
 
-/** All but `descriptorSize` are sectors from the start of the file, or counts of sectors. */
+/** Sectors from the start of the file, or counts of sectors. */
 export interface SparseHeader {
   readonly capacity: number;
   readonly descriptorOffset: number;

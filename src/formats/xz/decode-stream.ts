@@ -5,7 +5,8 @@ import { ImagerError, invalid } from '../../errors.ts';
 import type { NativeLzma2 } from '../../platform/types.ts';
 import { decodeLzma2, extentOfChunks } from './decode-lzma2.ts';
 
-const MAGIC = [0xfd, 0x37, 0x7a, 0x58, 0x5a, 0] as const;
+/** What every stream begins with. */
+export const XZ_MAGIC = [0xfd, 0x37, 0x7a, 0x58, 0x5a, 0] as const;
 export const STREAM_HEADER_SIZE = 12;
 export const STREAM_FOOTER_SIZE = 12;
 export const INDEX_INDICATOR = 0;
@@ -84,7 +85,7 @@ async function decodeChunks(
 
 /** The identifier of the check. */
 export function decodeStreamHeader(data: Uint8Array): number {
-  if (data.length < STREAM_HEADER_SIZE || MAGIC.some((byte, index) => data[index] !== byte)) {
+  if (data.length < STREAM_HEADER_SIZE || XZ_MAGIC.some((byte, index) => data[index] !== byte)) {
     throw invalid('xz stream: does not begin as one');
   }
   if (viewOf(data).getUint32(8, true) !== crc32(data.subarray(6, 8))) throw invalid('xz stream: damaged header');

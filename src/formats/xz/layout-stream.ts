@@ -7,6 +7,7 @@ import { crc32 } from '../../bytes/crc32.ts';
 import { crc32OfZeros } from '../../bytes/crc32-combine.ts';
 import { joinMemory, viewOf } from '../../bytes/field.ts';
 import { MIB } from '../../bytes/units.ts';
+import { XZ_MAGIC } from './decode-stream.ts';
 import { END_OF_CHUNKS, storedChunks, zeroChunks } from './lzma2.ts';
 
 export type StreamPart =
@@ -58,7 +59,7 @@ const CRC32_CHECK = 1;
 const CHECK_SIZE = 4;
 const STREAM_FLAGS = [0, CRC32_CHECK] as const;
 const STREAM_HEADER: Uint8Array = joinMemory([
-  Uint8Array.of(0xfd, 0x37, 0x7a, 0x58, 0x5a, 0, ...STREAM_FLAGS),
+  Uint8Array.of(...XZ_MAGIC, ...STREAM_FLAGS),
   u32(crc32(Uint8Array.from(STREAM_FLAGS))),
 ]);
 

@@ -38,6 +38,8 @@ interface Token {
 /** Longer expressions and deeper ones mean nothing to a person. */
 const MAX_LENGTH = 100_000;
 const MAX_DEPTH = 100;
+/** Operators and selections need no brackets to nest: each has all before it as its operand. */
+const MAX_CHAINED = 1000;
 
 const TOKEN =
   /(?<space>\s+|\/\/[^\n]*)|(?<text>[rR]?[bB]?[rR]?(?:"""[\s\S]*?"""|'''[\s\S]*?'''|"(?:[^"\\\r\n]|\\.)*"|'(?:[^'\\\r\n]|\\.)*'))|(?<double>[0-9]+\.[0-9]+(?:[eE][-+]?[0-9]+)?|[0-9]+[eE][-+]?[0-9]+|\.[0-9]+(?:[eE][-+]?[0-9]+)?)|(?<number>0x[0-9a-fA-F]+|[0-9]+)(?<unsigned>[uU]?)|(?<name>[A-Za-z_][A-Za-z0-9_]*)|(?<mark>&&|\|\||==|!=|<=|>=|[-+*/%!<>?:.,()[\]{}])/y;
@@ -50,7 +52,7 @@ const RESERVED = new Set(
 /** Throws `ExpressionError`. */
 export function parseExpression(text: string): Expression {
   if (text.length > MAX_LENGTH) throw new ExpressionError(0, `${text.length} characters: want at most ${MAX_LENGTH}`);
-  const parser: Parser = { tokens: tokensOf(text), next: 0, depth: 0 };
+  const parser: Parser = { tokens: tokensOf(text), next: 0, depth: 0, chained: 0 };
   const expression = conditional(parser);
   if (peek(parser).kind !== 'end') throw unexpected(peek(parser));
   return expression;
@@ -93,6 +95,7 @@ interface Parser {
   readonly tokens: readonly Token[];
   next: number;
   depth: number;
+  chained: number;
 }
 
 function peek(parser: Parser): Token {
@@ -154,6 +157,7 @@ function binary(parser: Parser, level: number): Expression {
   if (operators === undefined) return unary(parser);
   let left = binary(parser, level + 1);
   while (isMark(parser, ...operators)) {
+    chain(parser);
     const { text, at } = take(parser);
     left = { kind: 'call', name: text, args: [left, binary(parser, level + 1)], at };
   }
@@ -171,7 +175,7 @@ function unary(parser: Parser): Expression {
 
 function member(parser: Parser): Expression {
   let expression = primary(parser);
-  for (;;) {
+  for (; isMark(parser, '.', '['); chain(parser)) {
     const { at } = peek(parser);
     if (skip(parser, '.')) {
       const name = take(parser);
@@ -179,12 +183,19 @@ function member(parser: Parser): Expression {
       expression = isMark(parser, '(')
         ? { kind: 'call', target: expression, name: name.text, args: args(parser), at }
         : { kind: 'select', of: expression, field: name.text, at };
-    } else if (skip(parser, '[')) {
+    } else {
+      expect(parser, '[');
       const key = conditional(parser);
       expect(parser, ']');
       expression = { kind: 'index', of: expression, key, at };
-    } else return expression;
+    }
   }
+  return expression;
+}
+
+function chain(parser: Parser): void {
+  if (++parser.chained > MAX_CHAINED)
+    throw new ExpressionError(peek(parser).at, `more than ${MAX_CHAINED} operators and selections`);
 }
 
 function args(parser: Parser): readonly Expression[] {

@@ -19,7 +19,8 @@ export function deletionsOf(
   problems: Problem[],
 ): { readonly deletions: readonly Deletion[]; readonly rest?: MappingNode } {
   const kind = headerText(document, 'kind');
-  const name = Object.hasOwn(KINDS, kind) && KINDS[kind]!.named === true ? headerText(document, 'name') : '';
+  const isNamed = Object.hasOwn(KINDS, kind) && KINDS[kind]!.named === true;
+  const name = isNamed ? headerText(document, 'name') : '';
   const marker = deleteMarker(document);
   if (marker === undefined) {
     const deletions: Deletion[] = [];
@@ -30,7 +31,6 @@ export function deletionsOf(
     // A root document has no header that would remain.
     return rest.entries.length === 0 && deletions.length > 0 ? { deletions } : { deletions, rest };
   }
-  const isNamed = KINDS[kind]?.named === true;
   const wanted = ['apiVersion', 'kind', ...(isNamed ? ['name'] : [])];
   const missing = wanted.find((header) => headerText(document, header) === '');
   const strange = document.entries.find(({ key }) => key !== marker.key && !wanted.includes(key.text));

@@ -1,4 +1,5 @@
 /** Scalars of machine configuration documents with a grammar of their own. Source: spec machine-config 2. */
+import { isBase64 } from '../../yaml/base64.ts';
 import type { ScalarNode } from '../../yaml/document.ts';
 import { asInteger, asText, resolveScalar } from '../../yaml/scalar.ts';
 import { TypedScalar } from '../../yaml/value.ts';
@@ -136,9 +137,4 @@ function readSizeMatcher(text: string): Reading {
   return size.trim() !== '' && parseByteSize(size.trim()) !== undefined
     ? { value: text }
     : { message: 'want a comparison with a size, like >= 10GB' };
-}
-
-/** Standard alphabet, padded. */
-export function isBase64(text: string): boolean {
-  return /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/.test(text);
 }

@@ -3,6 +3,7 @@
  * Source: spec factory-and-signatures H2.
  */
 import { type ImagerError, invalid } from '../../errors.ts';
+import { isBase64 } from '../../yaml/base64.ts';
 import { DOCKER_HUB } from '../reference.ts';
 
 /** What to show a registry. */
@@ -81,7 +82,11 @@ export function parseAuth(auth: string, label: string): Credential {
   if (text === undefined) throw invalid(`${label}: want base64`);
   const colon = text.indexOf(':');
   if (colon < 1) throw invalid(`${label}: want the base64 form of user:password`);
-  return { kind: 'basic', user: text.slice(0, colon), password: text.slice(colon + 1).replace(/^\0+|\0+$/g, '') };
+  return {
+    kind: 'basic',
+    user: text.slice(0, colon),
+    password: text.slice(colon + 1).replace(/^\0+|(?<!\0)\0+$/g, ''),
+  };
 }
 
 /** Keys that fit the target, the most specific first: the repository, its parents, the host. */
@@ -143,7 +148,7 @@ function notA(wish: string, label: string): ImagerError {
 /** Standard alphabet with padding, line breaks allowed; `undefined` for anything else. */
 function decodeBase64(text: string): string | undefined {
   const joined = text.replace(/[\r\n]/g, '');
-  if (!/^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/.test(joined)) return undefined;
+  if (!isBase64(joined)) return undefined;
   const bytes = Uint8Array.from(atob(joined), (one) => one.charCodeAt(0));
   return new TextDecoder('utf-8', { ignoreBOM: true }).decode(bytes);
 }

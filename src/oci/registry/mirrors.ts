@@ -65,23 +65,24 @@ export interface Endpoint {
  * itself. Throws `invalid-input`.
  */
 export function parseMirrors(options: readonly string[]): Mirrors {
-  const mirrors: Record<string, { endpoints: MirrorEndpoint[]; layouts?: string[] }> = {};
+  const mirrors = new Map<string, { readonly endpoints: MirrorEndpoint[]; layouts?: string[] }>();
   for (const option of options) {
     const equals = option.indexOf('=');
     const [host, url] = [option.slice(0, equals), option.slice(equals + 1)];
     if (equals < 1 || url === '') throw invalid(`mirror "${withoutSecret(option)}": want host=endpoint`);
     const key = host === '*' ? host : mirrorKey(parseRegistryHost(host, 'mirror for'));
-    mirrors[key] ??= { endpoints: [] };
+    const mirror = mirrors.get(key) ?? { endpoints: [] };
+    mirrors.set(key, mirror);
     if (url.startsWith(LAYOUT)) {
       const directory = url.slice(LAYOUT.length);
       if (directory === '') throw invalid(`mirror "${option}": want a path after oci:`);
-      mirrors[key].layouts = [...(mirrors[key].layouts ?? []), directory];
+      mirror.layouts = [...(mirror.layouts ?? []), directory];
       continue;
     }
     mirrorBase(url, false);
-    mirrors[key].endpoints.push({ url });
+    mirror.endpoints.push({ url });
   }
-  return mirrors;
+  return Object.fromEntries(mirrors);
 }
 
 const LAYOUT = 'oci:';
@@ -185,7 +186,7 @@ function standardPath(pathname: string): string {
 /** Upstream tells `https://host` and `https://host/` apart here, `URL` does not. */
 function writtenPath(text: string, url: URL): string {
   const hasPath = /^[a-z]+:\/\/[^/?#]*\//i.test(text);
-  return hasPath ? url.pathname.replace(/(.)\/+$/, '$1') : '';
+  return hasPath ? url.pathname.replace(/(?<=^\/|[^/])\/+$/, '') : '';
 }
 
 /** Docker Hub has several names; in mirror configurations it is `docker.io`. */

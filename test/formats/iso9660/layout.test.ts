@@ -155,6 +155,18 @@ test('a boot catalog is a file and leads to what it names', async () => {
   assert.throws(() => layoutIso9660(tree, { ...OPTIONS, boot: missing }), /not in the tree/);
 });
 
+test('zeros are stored once, and never where the boot catalog is written', async () => {
+  const tree = treeOfLiterals({ boot: zeros(2048), a: zeros(2048), b: zeros(2048) }, { mtime: TIME });
+  const images = [{ platform: 0xef, sectors: 4, image: { in: 'file', path: 'boot' } }] as const;
+  const layout = layoutIso9660(tree, { ...OPTIONS, boot: { catalogPath: 'boot.catalog', images } });
+  const [catalog, boot, a, b] = ['boot.catalog', 'boot', 'a', 'b'].map((path) => layout.files.get(path)!.offset);
+  assert.deepEqual([a, b], [boot, boot]);
+  assert.notEqual(catalog, a);
+  const { tree: found } = await decodeIso9660(layout.bytes);
+  const entry = found.byPath.get('a');
+  assert.ok(entry?.kind === 'file' && (await equals(entry.content, zeros(2048))));
+});
+
 test('files of more than 4 GiB take several sections', async () => {
   const size = 2 ** 33 + 5;
   const big = ofSource({ key: 'big', label: 'big', size, read: () => Promise.resolve() });

@@ -218,3 +218,28 @@ test('any bytes behind a super block are refused or read, in bounds', async () =
     { numRuns: Math.ceil(FUZZ_RUNS / 4), seed: 7 },
   );
 });
+
+test('a small image whose paths would take all memory is refused', async () => {
+  const common: Attributes = { mode: 0o755, uid: 0, gid: 0, mtime: EPOCH };
+  const directories = Array.from({ length: 50 }, (_, index): Entry => {
+    return {
+      kind: 'directory',
+      path: Array<string>(index + 1)
+        .fill('d'.repeat(255))
+        .join('/'),
+      ...common,
+    };
+  });
+  const inode = Symbol('one file of many names');
+  const names = Array.from({ length: 12_000 }, (_, index): Entry => {
+    const path = `${directories.at(-1)!.path}/${String(index).padStart(5, '0')}`;
+    return { kind: 'file', path, content: ofText('x'), inode, ...common };
+  });
+  const image = await squashTree(
+    treeOf([...directories, ...names]),
+    { compressor: { name: 'zstd', level: 3 }, epoch: EPOCH },
+    platform,
+  );
+  assert.ok(image.size < 256 * 1024, `${image.size}`);
+  await assert.rejects(decodeSquashfs(image, compression), /paths of more than 134217728 characters/);
+});

@@ -4,7 +4,13 @@ import { type Bytes, ofMemory, ofSource, slice, zeros } from '../../../src/bytes
 import { equals, read } from '../../../src/bytes/read.ts';
 import { decodeSquashfs } from '../../../src/formats/squashfs/decode.ts';
 import { FLAG } from '../../../src/formats/squashfs/superblock.ts';
-import { type SquashfsOptions, squashfsOf, squashTree, writeSquashfs } from '../../../src/formats/squashfs/write.ts';
+import {
+  type SquashfsOptions,
+  squashfsMaker,
+  squashfsOf,
+  squashTree,
+  writeSquashfs,
+} from '../../../src/formats/squashfs/write.ts';
 import { nodePlatform } from '../../../src/platform/node.ts';
 import type { Compression } from '../../../src/platform/types.ts';
 import { type Entry, type Tree, treeOf, treeOfLiterals } from '../../../src/tree/tree.ts';
@@ -169,4 +175,13 @@ test('a signal stops the work; errors of the sink and of contents come through',
   await assert.rejects(writeSquashfs(tree, ZSTD, platform, full), { message: 'disk full' });
   const broken = ofSource({ key: 'k', label: 'l', size: 9, read: () => Promise.reject(new Error('gone')) });
   await assert.rejects(squashTree(treeOfLiterals({ broken }), ZSTD, platform), { message: 'gone' });
+});
+
+test('the maker of an image names every encoder that its bytes depend on', async () => {
+  const { compression } = platform;
+  const other = { ...compression, encoders: { ...compression.encoders, zstd: 'zstd of another time' } };
+  for (const options of [XZ, ZSTD]) {
+    // For xz, too: zstd says which blocks are stored.
+    assert.notEqual(squashfsMaker(options, { compression: other }), squashfsMaker(options, platform));
+  }
 });

@@ -48,6 +48,24 @@ test('mistakes, with the character', () => {
   for (const [text, message] of bad) assert.match(problem(text) ?? '', message, text);
 });
 
+test('long flat expressions end before the stack does', () => {
+  const chains: readonly (readonly [start: string, link: string])[] = [
+    ['1u', ' + 1u'],
+    ['true', ' || true'],
+    ['disk', '.a'],
+    ['disk', '[0]'],
+    ['disk', '.a()'],
+    ['true', ' && !true'],
+  ];
+  for (const [start, link] of chains) {
+    const message = /^character \d+: more than 1000 operators and selections/;
+    assert.match(problem(start + link.repeat(10_000)) ?? '', message, link);
+    assert.match(problem(`${start}${`${link.repeat(40)} == (${start}`.repeat(60)}${')'.repeat(60)}`) ?? '', message);
+  }
+  assert.equal(problem(`1u${' + 1u'.repeat(999)} == 1u`), undefined);
+  assert.equal(problem(`disk.model in [${'"a", '.repeat(5000)}]`), undefined, 'a list nests nothing');
+});
+
 test('random expressions end', () => {
   const words = [
     'disk',

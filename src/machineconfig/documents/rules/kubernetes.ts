@@ -138,9 +138,9 @@ const networks: Rule = (entry, report) => {
 };
 
 function podSubnet(entry: LocatedObject, at: Located, prefix: IpPrefix, report: Report): void {
-  const family = isIpv4(prefix.address) ? 4 : 6;
+  const [family, usual] = isIpv4(prefix.address) ? [4, 24] : [6, 80];
   const node = integerOf(entry, `nodeCIDRMaskSizeIPv${family}`) ?? 0n;
-  const length = node > 0n ? Number(node) : family === 4 ? 24 : family === 6 ? Math.max(80, 0) : 0;
+  const length = node > 0n ? Number(node) : usual;
   if (prefix.bits > prefix.address.bytes.length * 8 - 4) report(at, 'want room for more than 16 addresses');
   else if (length - prefix.bits > MOST_NODE_BITS)
     report(at, `want at least ${length - MOST_NODE_BITS} bits, as nodes get /${length}`);

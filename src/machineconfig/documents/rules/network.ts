@@ -1,11 +1,22 @@
 /** Links, addresses, routes, names: the rules of the network's documents. */
 import { quoted } from '../../../yaml/diagnostic.ts';
-import { type IpPrefix, isIpv4, isMistake, parseAddress, parsePrefix } from '../../address.ts';
+import { isIpv4, isMistake, isUnspecified, parseAddress, parsePrefix } from '../../address.ts';
 import type { Located, LocatedObject } from '../../decode.ts';
-import { booleanOf, inner, integerOf, isSet, items, object, type Report, textOf, texts } from '../../located.ts';
+import {
+  booleanOf,
+  inner,
+  integerOf,
+  isSet,
+  items,
+  object,
+  prefixOf,
+  type Report,
+  textOf,
+  texts,
+} from '../../located.ts';
 import { NO_LIMIT, numberMust, type Rule, textMust } from './rule.ts';
 import { isKey32 } from './secrets.ts';
-import { comparePrefixes, isAddress, isMasked, isUnspecified, overlap } from './subnets.ts';
+import { comparePrefixes, isAddress, isMasked, overlap } from './subnets.ts';
 
 /** Addresses and routes of a link or of the peer of one. */
 const link: Rule = (entry, report) => {
@@ -29,11 +40,6 @@ function route(item: LocatedObject, report: Report): void {
     const address = parseAddress(textOf(item, name) ?? '');
     if (!isMistake(address) && isUnspecified(address)) report(item.fields.get(name)!, 'want the address of a machine');
   }
-}
-
-function prefixOf(item: LocatedObject, name: string): IpPrefix | undefined {
-  const prefix = parsePrefix(textOf(item, name) ?? '');
-  return isMistake(prefix) ? undefined : prefix;
 }
 
 const bond: Rule = (entry, report) => {

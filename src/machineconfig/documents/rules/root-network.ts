@@ -2,7 +2,8 @@
 import { quoted } from '../../../yaml/diagnostic.ts';
 import { isMistake, parsePrefix } from '../../address.ts';
 import type { Located, LocatedObject } from '../../decode.ts';
-import { booleanOf, inner, integerOf, isSet, items, object, type Report, textOf, texts } from '../../located.ts';
+import { booleanOf, inner, isSet, items, object, type Report, textOf, texts } from '../../located.ts';
+import { BOND_MASTER_FIELDS } from '../../network-schema.ts';
 import { isControlPlane, isNullItem } from './root.ts';
 import type { Rule } from './rule.ts';
 import { isKey32 } from './secrets.ts';
@@ -63,20 +64,6 @@ function routeRules(route: LocatedObject, report: Report): void {
   }
 }
 
-const MODES = ['balance-rr', 'active-backup', 'balance-xor', 'broadcast', '802.3ad', 'balance-tlb', 'balance-alb'];
-
-/** Texts the driver knows, where anything else is refused. */
-const BOND_TEXTS: Readonly<Record<string, readonly string[]>> = {
-  mode: MODES,
-  xmitHashPolicy: ['layer2', 'layer3+4', 'layer2+3', 'encap2+3', 'encap3+4'],
-  lacpRate: ['slow', 'fast'],
-  arpValidate: ['none', 'active', 'backup', 'all', 'filter', 'filter-active', 'filter-backup'],
-  arpAllTargets: ['any', 'all'],
-  primaryReselect: ['always', 'better', 'failure'],
-  failOverMac: ['none', 'active', 'follow'],
-  adSelect: ['stable', 'bandwidth', 'count'],
-};
-
 /** Settings and the modes that have them. */
 const ONLY_IN: Readonly<Record<string, readonly string[]>> = {
   lacpRate: ['802.3ad'],
@@ -95,8 +82,9 @@ function bondRules(bond: LocatedObject, report: Report): void {
   if (isSet(bond, 'interfaces') && isSet(bond, 'deviceSelectors'))
     report(bond, 'want either interfaces or deviceSelectors');
   const mode = textOf(bond, 'mode') ?? '';
-  for (const [name, values] of Object.entries(BOND_TEXTS)) {
+  for (const [name, known] of Object.entries(BOND_MASTER_FIELDS)) {
     const text = textOf(bond, name) ?? '';
+    const values = Object.keys(known);
     if (text !== '' && !values.includes(text))
       report(bond.fields.get(name)!, `${quoted(text)}: want ${values.join(', ')}`);
   }
@@ -139,7 +127,6 @@ function isAddressed(device: LocatedObject): boolean {
     isSet(device, 'addresses') ||
     isSet(device, 'cidr') ||
     booleanOf(device, 'dhcp') === true ||
-    device.fields.has('vip') ||
-    (integerOf(device, 'routeMetric') ?? 0n) > 0n
+    device.fields.has('vip')
   );
 }

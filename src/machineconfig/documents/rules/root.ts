@@ -103,7 +103,7 @@ const cni: Rule = (root, report) => {
   if (name !== 'custom' && CNI_NAMES.includes(name) && urls.length > 0)
     report(settings.fields.get('urls')!, `urls: not with ${name}`);
   if (name === 'custom' && urls.length === 0) report(settings, 'custom without urls', { severity: 'warning' });
-  if (name === 'custom') for (const url of urls) reportIf(url, manifestProblem(url.value), report);
+  if (name === 'custom') for (const url of urls) reportIf(url, endpointProblem(url.value), report);
   if (name !== 'flannel' && isSet(object(settings, 'flannel'), 'extraArgs'))
     report(settings.fields.get('flannel')!, 'flannel: only with name flannel');
 };
@@ -118,10 +118,6 @@ function isDnsName(name: string): boolean {
           /^[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,62})$/.test(label) || (label === '' && index === all.length - 1),
       )
   );
-}
-
-function manifestProblem(text: string): string | undefined {
-  return endpointProblem(text);
 }
 
 /** `metal` installs; the other modes run what is there. */
@@ -313,7 +309,7 @@ const manifests: Rule = (root, report) => {
   if (urls.length > 0 && booleanOf(provider, 'enabled') !== true)
     report(provider!.fields.get('manifests')!, 'manifests: only with enabled: true');
   if (booleanOf(provider, 'enabled') === true)
-    for (const url of urls) reportIf(url, manifestProblem(url.value), report);
+    for (const url of urls) reportIf(url, endpointProblem(url.value), report);
 };
 
 const kubeSpan: Rule = (root, report) => {

@@ -5,10 +5,6 @@ export function isAddress(text: string): boolean {
   return !isMistake(parseAddress(text));
 }
 
-export function isUnspecified(address: IpAddress): boolean {
-  return address.bytes.every((byte) => byte === 0);
-}
-
 /** No bit is set behind the length. */
 export function isMasked({ address, bits }: IpPrefix): boolean {
   return bitsOf(address)

@@ -224,7 +224,7 @@ const watchdog: Rule = (entry, report) => {
 };
 
 /** A host, which may be empty, and a port, which may be anything. */
-function isHostPort(text: string): boolean {
+function looksLikeHostPort(text: string): boolean {
   return /^(?:\[[^[\]]*\]|[^[\]:]*):[^[\]:]*$/.test(text);
 }
 
@@ -256,7 +256,7 @@ export const SYSTEM_RULES: Readonly<Record<string, readonly Rule[]>> = {
   ZswapConfig: [numberMust('maxPoolPercent', 0n, 100n, '0..100')],
   OOMConfig: [notNegative('sampleInterval')],
   CRICustomizationConfig: [textMust('name', isQualifiedName, 'a name as Kubernetes has them')],
-  EventSinkConfig: [textMust('endpoint', isHostPort, 'host:port')],
+  EventSinkConfig: [textMust('endpoint', looksLikeHostPort, 'host:port')],
   KmsgLogConfig: [
     urlMust(
       'url',

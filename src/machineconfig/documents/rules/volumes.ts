@@ -100,16 +100,16 @@ function encryptionKey(key: LocatedObject, slots: Set<bigint>, report: Report): 
 const SYSTEM_VOLUMES = ['STATE', 'EPHEMERAL', 'IMAGECACHE', 'ETCD', 'CRI', 'KUBELET', 'LOG'];
 
 /** What each of the system's volumes does not take. */
-const NOT_FOR: Readonly<Record<string, readonly string[]>> = {
-  STATE: ['provisioning', 'mount'],
-  IMAGECACHE: ['mount', 'filesystem'],
-};
+const NOT_FOR: ReadonlyMap<string, readonly string[]> = new Map([
+  ['STATE', ['provisioning', 'mount']],
+  ['IMAGECACHE', ['mount', 'filesystem']],
+]);
 
 const systemVolume: Rule = (volume, report) => {
   const name = textOf(volume, 'name') ?? '';
   if (!SYSTEM_VOLUMES.includes(name))
     report(volume.fields.get('name') ?? volume, `name: want one of ${SYSTEM_VOLUMES.join(', ')}`);
-  for (const field of NOT_FOR[name] ?? []) {
+  for (const field of NOT_FOR.get(name) ?? []) {
     if (isSet(volume, field)) report(volume.fields.get(field)!, `${field}: not for ${name}`);
   }
   const isOptional = ['ETCD', 'CRI', 'KUBELET', 'LOG'].includes(name);

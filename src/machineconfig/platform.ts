@@ -1,4 +1,4 @@
-/** Platforms Talos runs on, by the names of specification profiles-and-inputs 4.3. Names are case-sensitive. */
+/** Platforms Talos runs on, by the names of spec profiles-and-inputs 4.3. Names are case-sensitive. */
 
 export const PLATFORM_NAMES = [
   'akamai',

@@ -1,5 +1,5 @@
 /** What tells that two contents are the same without reading either. */
-import type { Bytes } from '../../bytes/bytes.ts';
+import type { Bytes } from './bytes.ts';
 
 /** Equal texts, equal bytes; `undefined` where memory is in it. */
 export function identityOf({ extents }: Bytes): string | undefined {
