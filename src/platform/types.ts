@@ -44,7 +44,7 @@ export interface Files {
   source(path: string): Promise<Source>;
   /** `undefined` when nothing is there. Symbolic links are followed unless `noFollow`. */
   info(path: string, options?: { readonly noFollow?: boolean }): Promise<FileInfo | undefined>;
-  /** Names in byte order, without `.` and `..`. */
+  /** Names in byte order, without `.` and `..`. `invalid-input` for one that is not UTF-8, here and of `readLink`. */
   list(path: string): Promise<string[]>;
   /** Whole content; `limit` in bytes, above it `invalid-input`. */
   read(path: string, limit: number): Promise<Uint8Array>;
