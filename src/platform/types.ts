@@ -1,5 +1,5 @@
 /**
- * The one interface to the machine. Everything below rank 7 sees files, digests, compression, child processes and
+ * The one interface to the machine. Every other folder sees files, digests, compression, child processes and
  * sockets only through it, so formats are tested without a disk and the same code can run where there is none.
  */
 
@@ -208,7 +208,7 @@ export interface Platform {
   run(request: ProcessRequest): Promise<ProcessResult>;
   /** The Node architecture in image terms. */
   readonly architecture: 'amd64' | 'arm64' | 'other';
-  /** Read once at the edge; folders below rank 7 get it only through here. */
+  /** Read once at the edge; all folders but the command line get it only through here. */
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly homeDirectory: string;
   /** Closes pooled handles and connections. */
