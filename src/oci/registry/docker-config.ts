@@ -14,7 +14,7 @@ export type Credential =
   | { readonly kind: 'registry-token'; readonly token: string };
 
 export interface DockerConfig {
-  /** By key as written. An entry without content is kept as `undefined`: it hides less specific ones. */
+  /** By key as written. An entry without content is `undefined` and counts as none. */
   readonly auths: ReadonlyMap<string, Credential | undefined>;
   /** Helper name by registry; an empty name means none. */
   readonly helpers: ReadonlyMap<string, string>;
