@@ -21,7 +21,7 @@ export function putAscii(data: Uint8Array, offset: number, width: number, text: 
   }
 }
 
-/** UTF-16LE, zero-padded to `width` bytes. */
+/** UTF-16LE; what is left of `width` bytes stays as it is. Throws `invalid-input` for text that does not fit. */
 export function putUtf16le(data: Uint8Array, offset: number, width: number, text: string): void {
   if (text.length * 2 > width) throw invalid(`text "${text}": ${text.length} code units, want at most ${width / 2}`);
   const view = viewOf(data);

@@ -1,7 +1,7 @@
 /** Getting bytes out of `Bytes`: a range into memory, a stream of chunks, a comparison, a digest. */
 import { invalid, stopIfAborted } from '../errors.ts';
 import type { Hash, Source } from '../platform/types.ts';
-import { type Bytes, type Extent, extentAt, slice } from './bytes.ts';
+import { type Bytes, type Extent, extentAt } from './bytes.ts';
 
 /** Large enough that a system call costs little, small enough that a few in flight stay small: 1 MiB. */
 export const CHUNK_SIZE: number = 1 << 20;
@@ -82,7 +82,7 @@ async function readRun({ source, offset, length, pieces }: SourceRun, into: Uint
   }
 }
 
-/** `length` bytes from `position` as fresh memory. For headers and small files; `limit` guards against more. */
+/** `length` bytes from `position` as fresh memory: for headers and small files, whose size the caller knows. `toMemory` has a limit. */
 export async function read(bytes: Bytes, position = 0, length: number = bytes.size - position): Promise<Uint8Array> {
   if (length < 0 || position < 0 || position + length > bytes.size) {
     throw invalid(`read ${position}+${length} lies outside ${bytes.size} bytes`);
@@ -206,10 +206,10 @@ async function equalRange(a: Bytes, b: Bytes, position: number, length: number):
   return true;
 }
 
-/** `bytes` read into memory once, as one extent: for small pieces that will be looked at again and again. */
+/** All bytes in memory, as they lie where they are there already: not to be written to. Throws `invalid-input` above `limit` bytes. */
 export async function toMemory(bytes: Bytes, limit: number, what: string): Promise<Uint8Array> {
   if (bytes.size > limit) throw invalid(`${what}: ${bytes.size} bytes, want at most ${limit}`);
   const [only] = bytes.extents;
   if (bytes.extents.length === 1 && only?.kind === 'memory') return only.data;
-  return read(slice(bytes, 0));
+  return read(bytes);
 }

@@ -1,6 +1,7 @@
 /** An image cache in a directory: blobs first, what names them afterwards, so that it is a right cache of fewer images whenever we are stopped. */
 import { writeThenRename } from '../bytes/write.ts';
 import { ImagerError } from '../errors.ts';
+import { atOnce } from '../oci/at-once.ts';
 import { throwIfCanceled } from '../oci/store/receive.ts';
 import type { Files, Platform as Machine } from '../platform/types.ts';
 import type { CacheContents } from './collect.ts';
@@ -54,25 +55,11 @@ async function fetchBlobs(
 ): Promise<void> {
   const total = blobs.reduce((sum, { descriptor }) => sum + descriptor.size, 0);
   const progress = progressOf(total, onBytes);
-  const failed = new AbortController();
-  const either = AbortSignal.any(signal === undefined ? [failed.signal] : [failed.signal, signal]);
-  const waiting = [...blobs];
-  let failure: unknown;
-  const work = async (): Promise<void> => {
-    for (let blob = waiting.shift(); blob !== undefined && !either.aborted; blob = waiting.shift()) {
-      const name = blobPath(blob.descriptor.digest);
-      const file = { path: `${directory}/${name}`, partial: `${directory}/${PARTIAL_DIRECTORY}/${nameOf(name)}` };
-      try {
-        await fetchBlob(machine, blob, file, { signal: either, onBytes: progress() });
-      } catch (error) {
-        failure ??= error;
-        failed.abort();
-      }
-    }
-  };
-  await Promise.all(Array.from({ length: concurrency }, work));
-  throwIfCanceled(signal);
-  if (failure !== undefined) throw failure;
+  await atOnce(blobs, { concurrency, signal, what: directory }, (blob, either) => {
+    const name = blobPath(blob.descriptor.digest);
+    const file = { path: `${directory}/${name}`, partial: `${directory}/${PARTIAL_DIRECTORY}/${nameOf(name)}` };
+    return fetchBlob(machine, blob, file, { signal: either, onBytes: progress() });
+  });
 }
 
 /** One counter per blob, which may also go back: a download that begins again. */

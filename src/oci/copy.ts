@@ -5,6 +5,7 @@
  */
 import { type Digest, MIB } from '../bytes/units.ts';
 import { invalid, stopIfAborted } from '../errors.ts';
+import { atOnce } from './at-once.ts';
 import { checkDigest, digestOf, type Hasher, sizeError } from './digest-check.ts';
 import type { BlobSource, Descriptor, ImageSource, RawManifest } from './image-source.ts';
 import { MANIFEST_LIMIT, parseManifest } from './manifest.ts';
@@ -292,30 +293,17 @@ async function copyBlobs(
   { signal, concurrency = 4, onBytes }: CopyOptions,
   count: (outcome: CopyOutcome) => void,
 ): Promise<void> {
-  const failed = new AbortController();
-  const either = AbortSignal.any(signal === undefined ? [failed.signal] : [failed.signal, signal]);
   const total = blobs.reduce((sum, { size }) => sum + size, 0);
-  const waiting = [...blobs];
-  let [done, failure]: [number, unknown] = [0, undefined];
-  const work = async (): Promise<void> => {
-    for (let blob = waiting.shift(); blob !== undefined && !either.aborted; blob = waiting.shift()) {
-      let counted = 0;
-      // May go back: a download that begins again.
-      const report = (bytes: number): void => {
-        done += bytes - counted;
-        counted = bytes;
-        onBytes?.(done, total);
-      };
-      try {
-        count(await destination.putBlob(blob, source, report, either));
-        report(blob.size);
-      } catch (error) {
-        failure ??= error;
-        failed.abort();
-      }
-    }
-  };
-  await Promise.all(Array.from({ length: Math.min(concurrency, blobs.length) }, work));
-  if (failure !== undefined) throw failure;
-  stopIfAborted(signal, 'copying');
+  let done = 0;
+  await atOnce(blobs, { concurrency, signal, what: source.label }, async (blob, either) => {
+    let counted = 0;
+    // May go back: a download that begins again.
+    const report = (bytes: number): void => {
+      done += bytes - counted;
+      counted = bytes;
+      onBytes?.(done, total);
+    };
+    count(await destination.putBlob(blob, source, report, either));
+    report(blob.size);
+  });
 }

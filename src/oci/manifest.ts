@@ -128,7 +128,9 @@ function agreedMediaType(served: string, written: unknown, isIndex: boolean, wha
   return mediaType;
 }
 
+/** Go writes a list that nobody made as null. */
 function descriptors(value: unknown, what: string): Descriptor[] {
+  if (value === null) return [];
   if (!Array.isArray(value)) throw invalid(`${what}: want a list`);
   if (value.length > MAX_DESCRIPTORS)
     throw invalid(`${what}: ${value.length} entries, want at most ${MAX_DESCRIPTORS}`);

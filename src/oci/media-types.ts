@@ -40,3 +40,6 @@ export function inOciWords(mediaType: string): string {
   const compression = mediaType.slice(DOCKER_LAYER.length);
   return `${OCI_LAYER}${compression.replace('.', '+')}`;
 }
+
+/** The annotation of an index entry that names it, in a layout. */
+export const REF_NAME = 'org.opencontainers.image.ref.name';

@@ -4,7 +4,7 @@ import { ImagerError, invalid, stopIfAborted } from '../errors.ts';
 import { checkDigest, digestOf, type Hasher, sizeError } from './digest-check.ts';
 import type { Descriptor, Platform, RawManifest } from './image-source.ts';
 import { type ImageConfig, type ImageIndex, type ImageManifest, parseImageConfig, parseManifest } from './manifest.ts';
-import { CONFIG_TYPES } from './media-types.ts';
+import { CONFIG_TYPES, REF_NAME } from './media-types.ts';
 import { candidates, configFits, platformText, unsaidConfigFits } from './platform-choice.ts';
 
 /** Indexes in indexes: deeper is refused (spec factory-and-signatures H4). */
@@ -58,6 +58,7 @@ export async function resolveImage(
   if (expectedDigest !== undefined) checkDigest(top.digest, expectedDigest, what);
   const search: Search = { hasher, reader, wanted, signal, offered: new Set(), inVain: new Set(), looked: 0, asked: 0 };
   const document = parseManifest(top, what);
+  if (identifier === '' && document.kind === 'index') checkOnly(document, wanted, what);
   const found =
     document.kind === 'manifest' ? await single(search, document, what) : await descend(search, document, 1);
   if (found === undefined) throw nothingFits(search, what);
@@ -68,6 +69,20 @@ export async function resolveImage(
     manifest: found.manifest,
     documents,
   };
+}
+
+/** Where nobody said which, one image may be meant: throws `invalid-input` with the names of several that say they are for the platform. */
+function checkOnly(index: ImageIndex, wanted: Platform, what: string): void {
+  const named = candidates(index, wanted).fitting.flatMap(({ annotations, digest }) => {
+    const name = annotations?.[REF_NAME];
+    return name === undefined ? [] : [[name, digest] as const];
+  });
+  if (new Set(named.map(([, digest]) => digest)).size < 2) return;
+  const names = [...new Set(named.map(([name]) => name))];
+  if (names.length < 2) return;
+  throw invalid(`${what}: several images for ${platformText(wanted)}: ${names.join(', ')}`, {
+    hint: 'say which one, with its name behind a colon',
+  });
 }
 
 interface Search {

@@ -1,7 +1,7 @@
 /** `overlays.yaml` of a catalog image: which image has the overlay of a name, by digest (spec factory-and-signatures D4). */
 import { parseDigest } from '../bytes/units.ts';
 import { invalid } from '../errors.ts';
-import { parseReference } from '../oci/reference.ts';
+import { formatReference, parseReference } from '../oci/reference.ts';
 import { problemsError } from '../yaml/diagnostic.ts';
 import { entryValue, type MappingNode, readFirstDocument, type YamlNode } from '../yaml/document.ts';
 import { asText } from '../yaml/scalar.ts';
@@ -28,8 +28,12 @@ export function parseOverlayCatalog(text: string, file: string): CatalogOverlay[
 function overlayOf(item: YamlNode, what: string): CatalogOverlay {
   if (item.kind !== 'mapping') throw invalid(`${what}: want name, image and digest`);
   const image = textOf(item, 'image', what);
-  parseReference(image);
-  return { name: textOf(item, 'name', what), reference: `${image}@${parseDigest(textOf(item, 'digest', what))}` };
+  const digest = parseDigest(textOf(item, 'digest', what));
+  const reference = parseReference(image);
+  if (reference.digest !== undefined && reference.digest !== digest) {
+    throw invalid(`${what}: image ${image} has another digest than ${digest}`);
+  }
+  return { name: textOf(item, 'name', what), reference: formatReference({ ...reference, digest }) };
 }
 
 function textOf(mapping: MappingNode, key: string, what: string): string {

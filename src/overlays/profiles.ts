@@ -22,9 +22,8 @@ export async function overlayProfiles(overlay: OverlayImage, wanted: string): Pr
   const profiles = new Map<string, GivenProfile>();
   const warnings: string[] = [];
   for (const [name, { path, content }] of profileFiles(overlay)) {
-    const file = `overlay image ${overlay.image}: ${path}`;
     try {
-      const text = await readText(content, file, PROFILE_LIMIT);
+      const text = await readText(content, path, PROFILE_LIMIT);
       profiles.set(name, parseProfile(text, { file: path, unknownFields: 'ignore' }).profile);
     } catch (error) {
       const told = withContext(`overlay image ${overlay.image}`, error);

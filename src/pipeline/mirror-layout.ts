@@ -1,13 +1,13 @@
 /** An OCI layout that images are copied to, under their whole references. Source: OCI image-spec image-layout.md. */
-import { ofMemory, ofSource } from '../bytes/bytes.ts';
-import { chunks } from '../bytes/read.ts';
-import { MIB } from '../bytes/units.ts';
+import { ofMemory } from '../bytes/bytes.ts';
+import { type Digest, MIB } from '../bytes/units.ts';
 import { writeToFile } from '../bytes/write.ts';
 import { fetchBlob } from '../imagecache/fetch-blob.ts';
 import type { CopyDestination, CopyOutcome } from '../oci/copy.ts';
-import { finishDigest, readBlob } from '../oci/digest-check.ts';
+import { readBlob } from '../oci/digest-check.ts';
 import type { Descriptor, RawManifest } from '../oci/image-source.ts';
-import { REF_NAME } from '../oci/local/layout.ts';
+import { blobPathOf, REF_NAME } from '../oci/local/layout.ts';
+import { isWholeBlob } from '../oci/local/whole-blob.ts';
 import { checkLayoutDirectory } from '../oci/local/write-layout.ts';
 import { MANIFEST_LIMIT } from '../oci/manifest.ts';
 import { OCI_INDEX } from '../oci/media-types.ts';
@@ -52,7 +52,7 @@ export async function openMirrorLayout(machine: Platform, directory: string): Pr
         label: `oci:${directory}`,
         async putBlob(descriptor, source, onBytes, signal) {
           const { digest, size } = descriptor;
-          if (await isWhole(machine, directory, descriptor, signal)) return 'present';
+          if (await isWholeBlob(machine, directory, descriptor, signal)) return 'present';
           const path = pathOf(directory, digest);
           if (size <= SMALL) {
             await writeToFile(files, path, ofMemory(await readBlob(machine, source, descriptor, SMALL, signal)));
@@ -82,7 +82,7 @@ export async function openMirrorLayout(machine: Platform, directory: string): Pr
           const found: RawManifest[] = [];
           for (const entry of distinct.values()) {
             // What is damaged is made anew.
-            if (!(await isWhole(machine, directory, entry))) continue;
+            if (!(await isWholeBlob(machine, directory, entry))) continue;
             const raw = await files.read(pathOf(directory, entry.digest), MANIFEST_LIMIT);
             found.push({ digest: entry.digest, mediaType: entry.mediaType, raw });
           }
@@ -115,27 +115,11 @@ function indexOf(manifests: readonly Descriptor[]): object {
 }
 
 async function putDocument(machine: Platform, directory: string, { digest, raw }: RawManifest): Promise<CopyOutcome> {
-  if (await isWhole(machine, directory, { digest, size: raw.length })) return 'present';
+  if (await isWholeBlob(machine, directory, { digest, size: raw.length })) return 'present';
   await writeToFile(machine.files, pathOf(directory, digest), ofMemory(raw));
   return 'copied';
 }
 
-/** Read and compared: nothing was flushed to the disk file by file, and power may have failed since. */
-async function isWhole(
-  { files, hash }: Platform,
-  directory: string,
-  { digest, size }: Pick<Descriptor, 'digest' | 'size'>,
-  signal?: AbortSignal,
-): Promise<boolean> {
-  const path = pathOf(directory, digest);
-  if ((await files.info(path))?.size !== size) return false;
-  const content = hash('sha256');
-  for await (const chunk of chunks(ofSource(await files.source(path)), signal === undefined ? {} : { signal })) {
-    content.update(chunk);
-  }
-  return finishDigest(content) === digest;
-}
-
-function pathOf(directory: string, digest: string): string {
-  return `${directory}/blobs/${digest.replace(':', '/')}`;
+function pathOf(directory: string, digest: Digest): string {
+  return `${directory}/${blobPathOf(digest)}`;
 }

@@ -1,4 +1,5 @@
 /** Reports as files: all of them or none. */
+import { stopIfAborted } from '../errors.ts';
 import type { Files, SigningKey } from '../platform/types.ts';
 import { BUNDLE_SUFFIX, formatBlobBundle, formatEnvelope } from '../report/blob-bundle.ts';
 import { formatReport, type ReportContent, type WantedReport } from '../report/forms.ts';
@@ -45,7 +46,7 @@ export async function writeReports(
   const staged = (path: string): string => `${path}.${temporarySuffix}`;
   try {
     for (const { path, data } of texts) {
-      signal?.throwIfAborted();
+      stopIfAborted(signal, 'writing reports');
       await files.makeDirectory(directoryOf(path));
       await writeNew(files, staged(path), data, sync);
     }

@@ -44,7 +44,7 @@ export class NodeFiles implements Files {
 
   async list(path: string): Promise<string[]> {
     const names = attempt(path, () => fs.readdirSync(path, { encoding: 'buffer' }));
-    return names.sort(Buffer.compare).map((name) => name.toString('utf8'));
+    return names.sort(Buffer.compare).map((name) => textOf(name, path));
   }
 
   async read(path: string, limit: number): Promise<Uint8Array> {
@@ -58,7 +58,10 @@ export class NodeFiles implements Files {
   }
 
   async readLink(path: string): Promise<string> {
-    return attempt(path, () => fs.readlinkSync(path));
+    return textOf(
+      attempt(path, () => fs.readlinkSync(path, { encoding: 'buffer' })),
+      path,
+    );
   }
 
   async create(path: string, mode = 0o644): Promise<NewFile> {
@@ -146,7 +149,10 @@ export class NodeFiles implements Files {
   }
 
   #acquire(path: string, identity: string): PooledFile {
-    const pooled = this.#pool.get(identity) ?? { descriptor: openUnchanged(path, identity), readers: 0 };
+    const known = this.#pool.get(identity);
+    // One call of a microsecond for a read that takes more: a file that somebody writes to keeps its descriptor.
+    if (known !== undefined && known.readers === 0) checkUnchanged(path, known.descriptor, identity);
+    const pooled = known ?? { descriptor: openUnchanged(path, identity), readers: 0 };
     this.#pool.delete(identity);
     this.#pool.set(identity, pooled);
     return pooled;
@@ -165,11 +171,18 @@ export class NodeFiles implements Files {
 /** Opens `path` and checks that it is still the file its source was made of. */
 function openUnchanged(path: string, identity: string): number {
   const descriptor = attempt(path, () => fs.openSync(path, 'r'));
-  if (identityOf(fs.fstatSync(descriptor, { bigint: true })) !== identity) {
+  try {
+    checkUnchanged(path, descriptor, identity);
+  } catch (error) {
     fs.closeSync(descriptor);
-    throw new ImagerError('io', `${path}: changed while it was in use`);
+    throw error;
   }
   return descriptor;
+}
+
+function checkUnchanged(path: string, descriptor: number, identity: string): void {
+  const stats = attempt(path, () => fs.fstatSync(descriptor, { bigint: true }));
+  if (identityOf(stats) !== identity) throw new ImagerError('io', `${path}: changed while it was in use`);
 }
 
 function identityOf({ dev, ino, size, mtimeNs }: BigIntStats): string {
@@ -216,6 +229,15 @@ function newFile(path: string, descriptor: number): NewFile {
     sync: () => completed(path, (done) => fs.fsync(descriptor, done)),
     close: () => completed(path, (done) => fs.close(descriptor, done)),
   };
+}
+
+/** What is not UTF-8 would come back as another name, under which there is nothing. */
+function textOf(name: Buffer, path: string): string {
+  const text = name.toString('utf8');
+  if (Buffer.from(text).equals(name)) return text;
+  throw invalid(`${path}: the name ${JSON.stringify(name.toString('latin1'))} in it is not UTF-8`, {
+    hint: 'rename it, or leave it out',
+  });
 }
 
 function infoOf(stats: Stats): FileInfo {

@@ -1,4 +1,4 @@
-/** The machine as Node shows it: the one implementation of `Platform`, loaded by rank 7 and by tests. */
+/** The machine as Node shows it: the one implementation of `Platform`, loaded by the command line and by tests. */
 import { createHash } from 'node:crypto';
 import { homedir } from 'node:os';
 import process from 'node:process';

@@ -73,7 +73,11 @@ function parseProxy(name: string, value: string): URL {
 
 /** `*`, an address range, an address or a name, the latter two with a port if need be. A name stands for all below it, `.name` for those alone. */
 function parseException(text: string): Exception {
-  const pattern = text.trim().toLowerCase();
+  // No URL has the zone of an address.
+  const pattern = text
+    .trim()
+    .toLowerCase()
+    .replace(/%[^/\]]*/, '');
   if (pattern === '*') return () => true;
   const range = parseRange(pattern);
   if (range !== undefined) return ({ host, family }) => family === range.family && range.list.check(host, family);

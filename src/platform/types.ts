@@ -1,5 +1,5 @@
 /**
- * The one interface to the machine. Everything below rank 7 sees files, digests, compression, child processes and
+ * The one interface to the machine. Every other folder sees files, digests, compression, child processes and
  * sockets only through it, so formats are tested without a disk and the same code can run where there is none.
  */
 
@@ -44,7 +44,7 @@ export interface Files {
   source(path: string): Promise<Source>;
   /** `undefined` when nothing is there. Symbolic links are followed unless `noFollow`. */
   info(path: string, options?: { readonly noFollow?: boolean }): Promise<FileInfo | undefined>;
-  /** Names in byte order, without `.` and `..`. */
+  /** Names in byte order, without `.` and `..`. `invalid-input` for one that is not UTF-8, here and of `readLink`. */
   list(path: string): Promise<string[]>;
   /** Whole content; `limit` in bytes, above it `invalid-input`. */
   read(path: string, limit: number): Promise<Uint8Array>;
@@ -223,7 +223,7 @@ export interface Platform {
   run(request: ProcessRequest): Promise<ProcessResult>;
   /** The Node architecture in image terms. */
   readonly architecture: 'amd64' | 'arm64' | 'other';
-  /** Read once at the edge; folders below rank 7 get it only through here. */
+  /** Read once at the edge; all folders but the command line get it only through here. */
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly homeDirectory: string;
   /** Closes pooled handles and connections. */

@@ -51,14 +51,14 @@ export interface Collection {
 
 /**
  * Everything that claims to sign `digest`, in the order of spec I1. What one place holds, or fails to hold, says nothing about the others: a
- * forged signature cannot hide a good one.
+ * forged signature cannot hide a good one, but for a hundred of them before it, which is a failure that says so.
  */
 export async function collectSignatures(source: SignatureSource, digest: Digest): Promise<Collection> {
   const tag = digest.replace(':', '-');
   const collector: Collector = { source, candidates: [], failures: [] };
   const referrers = (await attempt(collector, () => source.referrers(digest))) ?? [];
   const bundles = referrers.filter(({ artifactType: type }) => type === undefined || ANY_BUNDLE_TYPE.test(type));
-  for (const { digest: identifier } of bundles.slice(0, SIGNATURES_LIMIT)) {
+  for (const { digest: identifier } of firstOf(collector, bundles, digest)) {
     await collect(collector, 'referrer', identifier, bundlesOf);
   }
   // Some versions of cosign put the bundle's manifest under the tag itself, where others keep an index of referrers.
@@ -94,7 +94,7 @@ async function collect(
   if (found === undefined) return;
   const add = (evidence: Evidence | Refusal): void =>
     void collector.candidates.push({ place, manifest: found.digest, evidence });
-  const signatures = orRefusal(() => signaturesOf(readManifest(found)).slice(0, SIGNATURES_LIMIT));
+  const signatures = orRefusal(() => firstOf(collector, signaturesOf(readManifest(found)), found.digest));
   if (signatures instanceof Refusal) return add(signatures);
   for (const { layer, read } of signatures) {
     const descriptor = orRefusal(() => checkedDescriptor(layer, found.digest));
@@ -105,6 +105,15 @@ async function collect(
     const raw = await attempt(collector, () => collector.source.blob(descriptor));
     if (raw !== undefined) add(orRefusal(() => read(raw)));
   }
+}
+
+/** As many as are looked at. */
+function firstOf<T>({ failures }: Collector, all: readonly T[], what: string): readonly T[] {
+  if (all.length > SIGNATURES_LIMIT) {
+    const message = `${what}: ${all.length} signatures, of which the first ${SIGNATURES_LIMIT} were looked at`;
+    failures.push(new ImagerError('dependency', message));
+  }
+  return all.slice(0, SIGNATURES_LIMIT);
 }
 
 function orRefusal<T>(read: () => T): T | Refusal {

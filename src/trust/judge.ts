@@ -74,7 +74,7 @@ function runChecks(
       ...(signer.certificate === undefined ? {} : { certificate: signer.certificate.root.toDER() }),
     });
     findings.logIndex ??= Number(entry.logIndex);
-    pass('log-promise', `log entry ${entry.logIndex}`);
+    pass(entry.inclusionPromise === undefined ? 'log-proof' : 'log-promise', `log entry ${entry.logIndex}`);
   }
   const times = [...timestamps(evidence, policy, trust, pass), ...entries.flatMap(promisedTime)];
   const [trustedTime] = times;

@@ -1,5 +1,6 @@
 /** Which images must be signed by whom: patterns of names, the most specific of which counts. */
 import type { SignaturePolicy } from './policy.ts';
+import { canonicalRegistry } from './registry-name.ts';
 import { VENDOR_PATTERN, VENDOR_POLICY } from './vendor.ts';
 
 /** What images of some name have to show. */
@@ -10,7 +11,7 @@ export type Demand =
   | { readonly kind: 'unsigned' };
 
 export interface TrustRule {
-  /** Of `registry/repository`; `*` stands for any run of characters, `/` among them. Docker Hub is `docker.io`. */
+  /** Of `registry/repository`; `*` stands for any run of characters, `/` among them. Docker Hub is `docker.io`, or any other of its names. */
   readonly pattern: string;
   readonly demand: Demand;
   /** What gave the rule, for messages: a file with its line, a flag. */
@@ -41,7 +42,21 @@ export function nameForRules({
   readonly registry: string;
   readonly repository: string;
 }): string {
-  return `${registry === 'index.docker.io' ? 'docker.io' : registry}/${repository}`;
+  return canonicalName(registry, repository);
+}
+
+/** Docker Hub has the images that have no owner below `library`. */
+function canonicalName(host: string, path: string): string {
+  const registry = canonicalRegistry(host);
+  const isOwnerless = registry === 'docker.io' && !/[/*]/.test(path);
+  return `${registry}/${isOwnerless ? `library/${path}` : path}`;
+}
+
+/** A pattern whose registry is written out means that registry by whichever name. */
+function canonicalPattern(pattern: string): string {
+  const slash = pattern.indexOf('/');
+  const host = pattern.slice(0, Math.max(slash, 0));
+  return slash < 0 || host.includes('*') ? pattern : canonicalName(host, pattern.slice(slash + 1));
 }
 
 /**
@@ -53,11 +68,13 @@ export function rulingFor(
   rules: readonly TrustRule[],
   otherwise: readonly SignaturePolicy[] = [],
 ): Ruling {
-  let best: TrustRule | undefined;
+  let best: { readonly rule: TrustRule; readonly weight: number } | undefined;
   for (const rule of [...BUILT_IN_RULES, ...rules]) {
-    if (matchesPattern(name, rule.pattern) && (best === undefined || weight(rule) >= weight(best))) best = rule;
+    const pattern = canonicalPattern(rule.pattern);
+    const weight = weightOf(pattern);
+    if (matchesPattern(name, pattern) && (best === undefined || weight >= best.weight)) best = { rule, weight };
   }
-  if (best !== undefined) return { demand: best.demand, because: `${best.pattern} (${best.origin})` };
+  if (best !== undefined) return { demand: best.rule.demand, because: `${best.rule.pattern} (${best.rule.origin})` };
   if (otherwise.length > 0) return { demand: { kind: 'signed', by: otherwise }, because: 'flags for all images' };
   if (LOOPBACK.test(name.slice(0, name.indexOf('/')))) {
     return {
@@ -69,7 +86,7 @@ export function rulingFor(
   return { demand: { kind: 'unknown' }, because: 'no rule' };
 }
 
-function weight({ pattern }: TrustRule): number {
+function weightOf(pattern: string): number {
   return pattern.replaceAll('*', '').length;
 }
 

@@ -44,12 +44,12 @@ test('measuring and signing end when they are aborted', async () => {
   const MIB = 1 << 20;
   const measured = abortingSource(new Uint8Array(16 * MIB));
   const options = { signal: measured.signal };
-  await assert.rejects(measureContent(platform, ofSource(measured.source), options), { name: 'AbortError' });
+  await assert.rejects(measureContent(platform, ofSource(measured.source), options), { code: 'canceled' });
   assert.ok(measured.source.reads.length < 4, 'most is never read');
   const loader = new Uint8Array([...syntheticInput('boot-a.efi'), ...new Uint8Array(16 * MIB)]);
   const { source, signal } = abortingSource(loader, MIB);
   const signing = signPe(platform, ofSource(source), testSigner(), 1_700_000_000, 'loader', { signal });
-  await assert.rejects(signing, { name: 'AbortError' });
+  await assert.rejects(signing, { code: 'canceled' });
   assert.ok(source.reads.every(({ position }) => position < 5 * MIB));
 });
 

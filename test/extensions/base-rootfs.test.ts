@@ -20,7 +20,7 @@ test('copying ends when it is aborted, long before the end', async () => {
   const base = gzipSync(await read(archive), { level: 0 });
   const { source, signal } = abortingSource(base, MIB);
   const sink = { write: async () => undefined };
-  await assert.rejects(copyRootfs(ofSource(source), compression, sink, { signal }), { name: 'AbortError' });
+  await assert.rejects(copyRootfs(ofSource(source), compression, sink, { signal }), { code: 'canceled' });
   assert.ok(
     source.reads.every(({ position }) => position < 8 * MIB),
     'the rest is never read',
@@ -35,5 +35,5 @@ test('reading the modules ends when it is aborted', async () => {
   assert.equal(found.kernelVersion, '6.1.0');
   const { source, signal } = abortingSource(await read(image));
   const reading = readBaseModules(ofSource(source), 'usr/lib/modules', compression, { signal });
-  await assert.rejects(reading, { name: 'AbortError' });
+  await assert.rejects(reading, { code: 'canceled' });
 });

@@ -106,7 +106,10 @@ for (const [form, make] of Object.entries(FORMS)) {
     assert.deepEqual(await one.names(source, digestOf(TWO.manifest)), ['two']);
     assert.deepEqual(await one.names(source, 'both', ARM64), ['arm']);
     assert.deepEqual(await one.names(source, '', ARM64), ['arm']);
-    assert.deepEqual(await one.names(source), ['large', 'one']);
+    await assert.rejects(one.pull(source), {
+      code: 'invalid-input',
+      message: /several images for linux\/amd64: one, two$/,
+    });
     await assert.rejects(one.pull(source, 'three'), {
       code: 'dependency',
       message: /no image named "three", it has one, two, both$/,
@@ -152,6 +155,8 @@ test('a directory that is no layout, or of another version, is refused with what
     await writeFile(join(one.directory, 'oci-layout'), marker);
     await assert.rejects(openLayout(one.machine, one.directory), { code }, marker);
   }
+  await writeFile(join(one.directory, 'oci-layout'), ' '.repeat(70_000));
+  await assert.rejects(openLayout(one.machine, one.directory), { message: /oci-layout: 70000 bytes, want at most/ });
   await writeFile(join(one.directory, 'oci-layout'), '{"imageLayoutVersion":"1.0.0"}');
   await assert.rejects(openLayout(one.machine, one.directory), { message: /index.json: no such file/ });
 });

@@ -14,6 +14,7 @@ import {
   digestOf,
   OCI_CONFIG,
   OCI_INDEX,
+  OCI_LAYER,
   OCI_MANIFEST,
   randomBytes,
   type TestImage,
@@ -319,6 +320,24 @@ test('mutated documents are read or refused with invalid-input or unsupported, n
     ),
     { numRuns: FUZZ_RUNS, seed: 2 },
   );
+});
+
+test('lists that Go wrote as null are empty', () => {
+  const config = { mediaType: OCI_CONFIG, digest: `sha256:${'1'.repeat(64)}`, size: 2 };
+  const image = parseManifest(raw({ schemaVersion: 2, config, layers: null }), 'x');
+  assert.ok(image.kind === 'manifest' && image.layers.length === 0);
+  const index = parseManifest(raw({ schemaVersion: 2, manifests: null }), 'x');
+  assert.ok(index.kind === 'index' && index.manifests.length === 0);
+});
+
+test('a layer that is said to unpack to two things is refused', () => {
+  const layer = { mediaType: OCI_LAYER, digest: digestOf('layer'), size: 5 };
+  const config = { mediaType: OCI_CONFIG, digest: digestOf('config'), size: 2 };
+  const image = parseManifest(raw({ schemaVersion: 2, config, layers: [layer, layer] }), 'x');
+  const configOf = (...diffIds: string[]): Uint8Array => raw({ rootfs: { diff_ids: diffIds.map(digestOf) } }).raw;
+  assert.ok(image.kind === 'manifest');
+  assert.equal(layersOf(image, parseImageConfig(configOf('a', 'a'), 'x'), 'x').length, 2);
+  assert.throws(() => layersOf(image, parseImageConfig(configOf('a', 'b'), 'x'), 'x'), { code: 'verification' });
 });
 
 test('a blob that is longer, shorter or other than its descriptor is refused', async () => {

@@ -12,6 +12,14 @@ test('overlays by name', () => {
   ]);
 });
 
+test('an image that is written with its digest has it once', () => {
+  const entry = (image: string): string => `overlays: [{name: x, image: "${image}", digest: ${DIGEST}}]`;
+  const reference = `ghcr.io/siderolabs/x:v1@${DIGEST}`;
+  assert.equal(parseOverlayCatalog(entry(reference), 'overlays.yaml')[0]?.reference, reference);
+  const other = entry(`ghcr.io/siderolabs/x@sha256:${'c'.repeat(64)}`);
+  assert.throws(() => parseOverlayCatalog(other, 'overlays.yaml'), rejected('invalid-input', /has another digest/));
+});
+
 test('what is no list of overlays is refused', () => {
   const cases: readonly (readonly [string, RegExp])[] = [
     ['', /want a list under the key overlays/],

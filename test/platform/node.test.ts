@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtemp, open, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, open, rm, symlink, writeFile } from 'node:fs/promises';
 import { createServer, type RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -8,6 +8,7 @@ import { after, test } from 'node:test';
 import { gzipSync, zstdCompressSync } from 'node:zlib';
 import { nodePlatform } from '../../src/platform/node.ts';
 import type { Chunks } from '../../src/platform/types.ts';
+import { treeOfDirectory } from '../../src/tree/directory.ts';
 import { stream } from '../support/bytes.ts';
 import { rejected } from '../support/rejected.ts';
 
@@ -142,6 +143,28 @@ test('files: what does not say how large it is is read up to the limit and no fu
   await writeFile(join(directory, 'empty'), '');
   assert.equal((await platform.files.read(join(directory, 'empty'), 0)).length, 0);
   assert.ok((await platform.files.read('/proc/self/status', 1 << 20)).length > 0);
+});
+
+test('a file that changes after it was read from is noticed', async () => {
+  const path = join(directory, 'changing');
+  await writeFile(path, 'before');
+  const source = await platform.files.source(path);
+  await source.read(0, new Uint8Array(6));
+  await writeFile(path, 'behind');
+  await assert.rejects(source.read(0, new Uint8Array(6)), {
+    code: 'io',
+    message: `${path}: changed while it was in use`,
+  });
+});
+
+test('names that are not UTF-8 are refused, not left out', async () => {
+  const odd = join(directory, 'odd');
+  await platform.files.makeDirectory(odd);
+  await writeFile(Buffer.concat([Buffer.from(`${odd}/caf`), Buffer.from([0xe9])]), '');
+  await assert.rejects(platform.files.list(odd), rejected('invalid-input', /odd: the name "café" in it is not UTF-8/));
+  await assert.rejects(treeOfDirectory(platform.files, odd), { code: 'invalid-input' });
+  await symlink(Buffer.from([0xff]), join(directory, 'odd link'));
+  await assert.rejects(platform.files.readLink(join(directory, 'odd link')), { code: 'invalid-input' });
 });
 
 test('directories are made with their parents, and what refuses is an error, never a hang', async () => {

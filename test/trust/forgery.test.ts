@@ -103,8 +103,12 @@ test('of very many signatures a hundred are looked at', async () => {
       return undefined;
     },
   };
-  await collectSignatures(many, digestOf(good));
+  const { failures } = await collectSignatures(many, digestOf(good));
   assert.equal(asked, 100 + 2);
+  assert.match(
+    failures.map(({ message }) => message).join('\n'),
+    /: 5000 signatures, of which the first 100 were looked at$/,
+  );
 });
 
 test('a layer whose digest is none is never asked for, and hides no other', async () => {

@@ -28,7 +28,8 @@ export interface ImageLayer {
 
 /**
  * The layers of an image, lowest first, with the digests of their plain forms. Throws `unsupported` for a media type that is no layer
- * or one that may not be in registries, `invalid-input` when manifest and configuration disagree on their number.
+ * or one that may not be in registries, `invalid-input` when manifest and configuration disagree on their number, `verification`
+ * when the same layer is said to unpack to two things.
  */
 export function layersOf(manifest: ImageManifest, config: ImageConfig, what: string): ImageLayer[] {
   for (const { mediaType, digest } of manifest.layers) {
@@ -43,7 +44,19 @@ export function layersOf(manifest: ImageManifest, config: ImageConfig, what: str
   if (manifest.layers.length !== config.diffIds.length) {
     throw invalid(`${what}: ${manifest.layers.length} layers, its config lists ${config.diffIds.length}`);
   }
-  return manifest.layers.map((descriptor, index) => ({ descriptor, diffId: config.diffIds[index]! }));
+  const layers = manifest.layers.map((descriptor, index) => ({ descriptor, diffId: config.diffIds[index]! }));
+  const plain = new Map<string, Digest>();
+  for (const { descriptor, diffId } of layers) {
+    const known = plain.get(descriptor.digest) ?? diffId;
+    if (known !== diffId) {
+      throw new ImagerError(
+        'verification',
+        `${what}: layer ${descriptor.digest} unpacks to ${known} and to ${diffId}, says its config`,
+      );
+    }
+    plain.set(descriptor.digest, diffId);
+  }
+  return layers;
 }
 
 /**

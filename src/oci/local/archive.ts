@@ -127,10 +127,9 @@ async function savedList(tree: Tree, label: string): Promise<SavedImage[]> {
     });
   }
   let list: unknown;
+  const raw = await toMemory(bytes, SAVED_LIMIT, `${label}: manifest.json`);
   try {
-    list = JSON.parse(
-      new TextDecoder('utf-8', { fatal: true }).decode(await toMemory(bytes, SAVED_LIMIT, 'manifest.json')),
-    );
+    list = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(raw));
   } catch (cause) {
     throw invalid(`${label}: manifest.json: not JSON in UTF-8`, { cause });
   }

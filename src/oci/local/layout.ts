@@ -7,12 +7,11 @@ import type { Files, Platform as Machine } from '../../platform/types.ts';
 import { digestOf, type Hasher, sizeError } from '../digest-check.ts';
 import type { Descriptor, ImageSource, RawManifest } from '../image-source.ts';
 import { type ImageIndex, MANIFEST_LIMIT, parseManifest } from '../manifest.ts';
-import { INDEX_TYPES, MANIFEST_TYPES, OCI_INDEX } from '../media-types.ts';
+import { INDEX_TYPES, MANIFEST_TYPES, OCI_INDEX, REF_NAME } from '../media-types.ts';
 import { isDigest } from '../resolve.ts';
 import { referrersInLayout } from './layout-referrers.ts';
 
-/** The annotation of an index entry that names it. */
-export const REF_NAME = 'org.opencontainers.image.ref.name';
+export { REF_NAME };
 
 /** `undefined` when there is no file at the path. */
 export type OpenFile = (path: string) => Promise<Bytes | undefined>;
@@ -75,8 +74,8 @@ async function checkMarker(open: OpenFile, label: string): Promise<void> {
   const bytes = await open('oci-layout');
   if (bytes === undefined) throw invalid(`${label}: no OCI image layout, it has no file oci-layout`, { hint });
   let version: unknown;
+  const text = new TextDecoder().decode(await toMemory(bytes, 65_536, `${label}: oci-layout`));
   try {
-    const text = new TextDecoder().decode(await toMemory(bytes, 65_536, `${label}: oci-layout`));
     version = (JSON.parse(text) as { imageLayoutVersion?: unknown } | null)?.imageLayoutVersion;
   } catch (cause) {
     throw invalid(`${label}: oci-layout is not JSON`, { hint, cause });

@@ -3,8 +3,8 @@
  * Source: spec factory-and-signatures H2.
  */
 import { type ImagerError, invalid } from '../../errors.ts';
+import { DOCKER_HUB_HOSTS, isDockerHub } from '../../trust/registry-name.ts';
 import { isBase64 } from '../../yaml/base64.ts';
-import { DOCKER_HUB } from '../reference.ts';
 
 /** What to show a registry. */
 export type Credential =
@@ -15,7 +15,7 @@ export type Credential =
   | { readonly kind: 'registry-token'; readonly token: string };
 
 export interface DockerConfig {
-  /** By key as written. An entry without content is kept as `undefined`: it hides less specific ones. */
+  /** By key as written. An entry without content is `undefined` and counts as none. */
   readonly auths: ReadonlyMap<string, Credential | undefined>;
   /** Helper name by registry; an empty name means none. */
   readonly helpers: ReadonlyMap<string, string>;
@@ -32,7 +32,6 @@ export interface CredentialTarget {
 
 /** The name Docker Hub has in docker's configuration and in what helpers store. */
 const HUB_KEY = 'https://index.docker.io/v1/';
-const HUB_HOSTS: readonly string[] = [DOCKER_HUB, 'docker.io', 'registry-1.docker.io'];
 
 /**
  * Parses a file that `label` names in errors. One malformed entry refuses the whole file, as upstream does: half a
@@ -56,7 +55,7 @@ export function helperFor(
   config: DockerConfig,
   target: CredentialTarget,
 ): { readonly name: string; readonly server: string } | undefined {
-  const isHub = HUB_HOSTS.includes(target.host);
+  const isHub = isDockerHub(target.host);
   for (const candidate of candidatesOf(target)) {
     const name = config.helpers.get(candidate);
     // An empty name switches the general store off for this registry.
@@ -91,7 +90,7 @@ export function parseAuth(auth: string, label: string): Credential {
 
 /** Keys that fit the target, the most specific first: the repository, its parents, the host. */
 function candidatesOf({ host, repository }: CredentialTarget): string[] {
-  const hosts = HUB_HOSTS.includes(host) ? [HUB_KEY, ...HUB_HOSTS] : [host];
+  const hosts = isDockerHub(host) ? [HUB_KEY, ...DOCKER_HUB_HOSTS] : [host];
   const parts = repository.split('/');
   const paths = parts.map((_, index) => `/${parts.slice(0, parts.length - index).join('/')}`);
   return [...paths, ''].flatMap((path) => hosts.map((one) => `${one}${path}`));

@@ -1,22 +1,17 @@
 /** Asking an endpoint for a manifest. Source: OCI distribution-spec "Pulling manifests", spec factory-and-signatures H4. */
-import { toHex } from '../../bytes/field.ts';
 import type { Digest } from '../../bytes/units.ts';
 import { ImagerError } from '../../errors.ts';
 import type { HttpResponse, Platform } from '../../platform/types.ts';
+import { digestOf } from '../digest-check.ts';
 import type { RawManifest } from '../image-source.ts';
+import { MANIFEST_LIMIT } from '../manifest.ts';
+import { DOCKER_INDEX, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST } from '../media-types.ts';
 import { refusal } from './registry-error.ts';
 import { type RetryOptions, withRetry } from './retry.ts';
 import { nameOf, type Session } from './session.ts';
 import { headerOf, readBody, withBody } from './transport.ts';
 
-/** Real indexes have some kilobytes; the specification asks registries to take 4 MiB. */
-const LIMIT = 4 << 20;
-const ACCEPT: string = [
-  'application/vnd.oci.image.index.v1+json',
-  'application/vnd.oci.image.manifest.v1+json',
-  'application/vnd.docker.distribution.manifest.list.v2+json',
-  'application/vnd.docker.distribution.manifest.v2+json',
-].join(', ');
+const ACCEPT: string = [OCI_INDEX, OCI_MANIFEST, DOCKER_INDEX, DOCKER_MANIFEST].join(', ');
 /** Schema 1 has no config and no layer sizes, and its digest is over something else than its bytes. */
 const SCHEMA_1 = /^application\/vnd\.docker\.distribution\.manifest\.v1\+/;
 
@@ -48,7 +43,7 @@ export async function fetchManifest(
 ): Promise<ServedManifest> {
   const where = nameOf(session.endpoint);
   const response = await withRetry(
-    withBody(session.send, LIMIT),
+    withBody(session.send, MANIFEST_LIMIT),
     retry,
   )({
     method: 'GET',
@@ -68,7 +63,7 @@ export async function fetchManifest(
       hint: 'push the image again with a current tool',
     });
   }
-  const raw = await readBody(response, LIMIT, where);
+  const raw = await readBody(response, MANIFEST_LIMIT, where);
   const computed = digestOf(platform, raw);
   if (digest !== undefined && computed !== digest) {
     throw new ImagerError('verification', `${where}: ${what}: served bytes have digest ${computed}`);
@@ -76,12 +71,6 @@ export async function fetchManifest(
   const announced = headerOf(response, 'docker-content-digest');
   const differs = announced?.startsWith('sha256:') === true && announced !== computed;
   return { manifest: { digest: computed, mediaType, raw }, otherDigest: differs ? announced : undefined };
-}
-
-function digestOf(platform: Pick<Platform, 'hash'>, data: Uint8Array): Digest {
-  const hash = platform.hash('sha256');
-  hash.update(data);
-  return `sha256:${toHex(hash.digest())}` as Digest;
 }
 
 /** Lower case and without parameters; empty when the server does not say. */

@@ -4,6 +4,7 @@
  */
 import { ImagerError, invalid } from '../../errors.ts';
 import type { ClientCertificate } from '../../platform/types.ts';
+import { isDockerHub } from '../../trust/registry-name.ts';
 import { DOCKER_HUB, parseRegistryHost, type Reference } from '../reference.ts';
 import { nearRangeOf } from './address.ts';
 
@@ -191,7 +192,7 @@ function writtenPath(text: string, url: URL): string {
 
 /** Docker Hub has several names; in mirror configurations it is `docker.io`. */
 export function mirrorKey(registry: string): string {
-  return registry === DOCKER_HUB || registry === 'registry-1.docker.io' ? 'docker.io' : registry;
+  return isDockerHub(registry) ? 'docker.io' : registry;
 }
 
 function mirrorFor(key: string, mirrors: Mirrors): RegistryMirror | undefined {

@@ -3,8 +3,8 @@
  * pulls half an image. Mirrors have no part in it. Sources: OCI distribution-spec v1.1, spec factory-and-signatures H8.
  */
 import type { Digest } from '../../bytes/units.ts';
-import { stopIfAborted } from '../../errors.ts';
 import type { Platform } from '../../platform/types.ts';
+import { atOnce } from '../at-once.ts';
 import { blobsOf, type ComposedBlob, type ComposedImage, topManifest } from '../composed-image.ts';
 import type { RawManifest } from '../image-source.ts';
 import { type BlobOutcome, type PushBlobOptions, pushBlob } from './push-blob.ts';
@@ -94,33 +94,19 @@ async function pushBlobs(
   options: PushOptions & Pick<PushBlobOptions, 'sessionFor'>,
 ): Promise<PushedBlob[]> {
   const { signal, concurrency = DEFAULT_CONCURRENCY, chunkSize, sessionFor } = options;
-  const failed = new AbortController();
-  const either = AbortSignal.any(signal === undefined ? [failed.signal] : [failed.signal, signal]);
   const progress = progressOf(label, blobs, options.onProgress);
   const outcomes = new Map<ComposedBlob, BlobOutcome>();
-  const waiting = [...blobs];
-  let failure: unknown;
-  const work = async (): Promise<void> => {
-    for (let blob = waiting.shift(); blob !== undefined && !either.aborted; blob = waiting.shift()) {
-      const { digest, size } = blob.descriptor;
-      const report = progress();
-      try {
-        const outcome = await pushBlob({ ...context, signal: either }, blob, `blob ${digest}`, {
-          sessionFor,
-          onBytes: report,
-          ...(chunkSize === undefined ? {} : { chunkSize }),
-        });
-        outcomes.set(blob, outcome);
-        report(size);
-      } catch (error) {
-        failure ??= error;
-        failed.abort();
-      }
-    }
-  };
-  await Promise.all(Array.from({ length: Math.min(concurrency, blobs.length) }, work));
-  stopIfAborted(signal, label);
-  if (failure !== undefined) throw failure;
+  await atOnce(blobs, { concurrency, signal, what: label }, async (blob, either) => {
+    const { digest, size } = blob.descriptor;
+    const report = progress();
+    const outcome = await pushBlob({ ...context, signal: either }, blob, `blob ${digest}`, {
+      sessionFor,
+      onBytes: report,
+      ...(chunkSize === undefined ? {} : { chunkSize }),
+    });
+    outcomes.set(blob, outcome);
+    report(size);
+  });
   return blobs.map((blob) => {
     const { digest, size } = blob.descriptor;
     return { digest, size, outcome: outcomes.get(blob)! };

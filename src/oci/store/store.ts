@@ -2,13 +2,14 @@
  * The store: images as they were served, verified while they came in, and beside each layer its index and plain form, so that an image
  * is a tree of ranges at once. The directory is an OCI image layout (image-spec image-layout.md) other programs can read.
  *
- * Processes share it without locks (`store-files.ts`). A file is either complete or not there, and what is missing is fetched again.
+ * Processes share it without locks (`files.ts`). A file is either complete or not there, and what is missing is fetched again.
  */
 import { type Bytes, ofSource } from '../../bytes/bytes.ts';
 import { type Digest, parseDigest } from '../../bytes/units.ts';
 import { ImagerError, withContext } from '../../errors.ts';
 import type { Platform as Machine, Source } from '../../platform/types.ts';
 import type { Tree } from '../../tree/tree.ts';
+import { atOnce } from '../at-once.ts';
 import { checkDigest, digestOf, readBlob } from '../digest-check.ts';
 import type { BlobSource, Descriptor, ImageSource, Platform } from '../image-source.ts';
 import { flatten, type LayerContent } from '../layer/flatten.ts';
@@ -264,23 +265,12 @@ async function fetchLayers(
   options: PullOptions,
 ): Promise<void> {
   const { concurrency = 4, signal } = options;
-  const failed = new AbortController();
-  const either = AbortSignal.any(signal === undefined ? [failed.signal] : [failed.signal, signal]);
-  const waiting = [...new Map(layers.map((layer) => [layer.descriptor.digest, layer])).values()];
-  let failure: unknown;
-  const work = async (): Promise<void> => {
-    for (let layer = waiting.shift(); layer !== undefined && !either.aborted; layer = waiting.shift()) {
-      try {
-        await ensureLayer(opened, source, layer, { ...options, signal: either });
-      } catch (error) {
-        failure ??= error;
-        failed.abort(error);
-      }
-    }
-  };
-  await Promise.all(Array.from({ length: Math.min(concurrency, waiting.length) }, work));
-  throwIfCanceled(signal);
-  if (failure !== undefined) throw withContext(source.label, failure);
+  const each = new Map(layers.map((layer) => [layer.descriptor.digest, layer])).values();
+  await atOnce(each, { concurrency, signal, what: source.label }, (layer, either) =>
+    ensureLayer(opened, source, layer, { ...options, signal: either }).catch((error: unknown) => {
+      throw withContext(source.label, error);
+    }),
+  );
 }
 
 async function ensureLayer(opened: Opened, source: BlobSource, layer: ImageLayer, options: PullOptions): Promise<void> {

@@ -92,8 +92,14 @@ async function each(
     throwIfCanceled(check.signal);
     if (!name.endsWith(suffix)) continue;
     const path = `${directory}/${name}`;
+    const before = check.bytes;
     try {
-      await look(check, path, name);
+      await look(check, path, name).catch((error: unknown) => {
+        // Somebody who used it meanwhile marked it, so that it seems to have changed.
+        if (!(error instanceof ImagerError) || error.code !== 'io') throw error;
+        check.bytes = before;
+        return look(check, path, name);
+      });
     } catch (error) {
       // A prune or another verify at work may have taken it away.
       if ((await files.info(path)) === undefined) continue;
