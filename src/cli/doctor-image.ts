@@ -4,7 +4,7 @@ import type { CredentialSource } from '../oci/registry/credentials.ts';
 import { type CredentialFinding, type EndpointFinding, examineEndpoints } from '../oci/registry/examine.ts';
 import type { Transport } from '../pipeline/workplace.ts';
 import type { Platform } from '../platform/types.ts';
-import type { Finding } from './doctor.ts';
+import type { Finding } from './finding.ts';
 
 const SETTINGS: Readonly<Record<string, string>> = {
   'unchecked-tls': 'its TLS certificate is not checked',

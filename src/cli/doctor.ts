@@ -5,15 +5,10 @@ import { defaultStoreDirectory } from '../pipeline/workplace.ts';
 import type { Platform } from '../platform/types.ts';
 import { describeSandbox, findSandbox, type Sandbox } from '../sandbox/sandbox.ts';
 import type { DoctorFlags } from './doctor-flags.ts';
+import type { Finding } from './finding.ts';
 import type { Io } from './io.ts';
 import { formatBytes } from './progress.ts';
 import { transportOf } from './transport-flags.ts';
-
-export interface Finding {
-  readonly subject: string;
-  readonly state: 'good' | 'note' | 'bad';
-  readonly detail: string;
-}
 
 /** Builds of one version with several architectures stay below this. */
 const ROOMY_STORE = 2 * 1024 ** 3;

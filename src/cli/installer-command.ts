@@ -11,18 +11,18 @@ import { flagsByArchitecture } from './architectures.ts';
 import {
   checkStandardOutput,
   checkTerminal,
-  planned,
   reportingOf,
   type Surroundings,
   writeAllReports,
   writeFile,
   writeToStandardOutput,
-} from './build-command.ts';
+} from './artifact-output.ts';
 import { type BuildRequest, readBuildRequest, workplaceOf } from './build-request.ts';
 import type { FlagValues } from './flags.ts';
 import { checkInstallerOutput, type InstallerOutput, installerOutput } from './installer-output.ts';
 import type { Io } from './io.ts';
 import { TEMPORARY_SUFFIX } from './output-file.ts';
+import { planned } from './planned-build.ts';
 import { chooseStyle, startProgress } from './progress.ts';
 
 interface Built {

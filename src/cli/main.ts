@@ -32,7 +32,7 @@ async function runInvocation(invocation: Invocation, io: Io): Promise<number> {
     case 'answered':
       return 0;
     case 'build':
-      return (await import('./build-command.ts')).runBuild(invocation.profile, invocation.flags, io);
+      return runBuild(invocation, io);
     case 'plan':
       return (await import('./plan-command.ts')).runPlan(invocation, io);
     case 'pxe':
@@ -66,4 +66,15 @@ async function runInvocation(invocation: Invocation, io: Io): Promise<number> {
 /** Also of a command line that could not be parsed. */
 function wantsJsonLines(args: readonly string[]): boolean {
   return args.some((arg, index) => arg === '--progress=json' || (arg === 'json' && args[index - 1] === '--progress'));
+}
+
+/** An installer that is to be more than a file has a command of its own. */
+async function runBuild(
+  { profile, flags }: Extract<Invocation, { readonly command: 'build' }>,
+  io: Io,
+): Promise<number> {
+  if ((await import('./installer-output.ts')).wantsImage(flags)) {
+    return (await import('./installer-command.ts')).runInstaller(profile, flags, io);
+  }
+  return (await import('./build-command.ts')).runBuild(profile, flags, io);
 }

@@ -5,7 +5,7 @@ import { buildPxe, type PxeFile, type PxePlan, planPxe, pxeNames } from '../pipe
 import { parseBaseUrl } from '../pxe/base-url.ts';
 import { IPXE_SCRIPT_NAME } from '../pxe/ipxe-script.ts';
 import type { ReportedOutput } from '../report/build-report.ts';
-import { reportingOf, writeAllReports, writeFile } from './build-command.ts';
+import { reportingOf, writeAllReports, writeFile } from './artifact-output.ts';
 import { readBuildRequest, workplaceOf } from './build-request.ts';
 import type { Invocation } from './command-line.ts';
 import { elideKernelArguments } from './elide.ts';
