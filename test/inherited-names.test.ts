@@ -8,7 +8,9 @@ import { ImagerError } from '../src/errors.ts';
 import { findExtension, parseCatalog, parseWantedExtension } from '../src/extensions/catalog.ts';
 import { parseConstraint } from '../src/extensions/constraint.ts';
 import { parseManifest } from '../src/extensions/manifest.ts';
+import { attributeOf as ext4Attribute } from '../src/formats/ext4/attribute.ts';
 import { parseQcow2Options } from '../src/formats/qcow2/options.ts';
+import { attributeOf as xfsAttribute } from '../src/formats/xfs/attribute.ts';
 import { checkExpression } from '../src/machineconfig/cel/check.ts';
 import { ENVIRONMENTS } from '../src/machineconfig/cel/environments.ts';
 import { checkMachineConfig } from '../src/machineconfig/documents/check.ts';
@@ -48,6 +50,8 @@ const disk = ENVIRONMENTS.disk!;
 const document = (kind: string, rest: string): string => `apiVersion: v1alpha1\nkind: ${kind}\n${rest}\n`;
 
 const LOOK_UPS: Readonly<Record<string, (word: string) => unknown>> = {
+  'attribute of an ext4 volume': (word) => ext4Attribute(`${word}.x`, new Uint8Array(1), 'file'),
+  'attribute of an XFS volume': (word) => xfsAttribute(`${word}.x`, new Uint8Array(1), 'file'),
   'duration unit': (word) => parseDuration(`1${word}`),
   'qcow2 option': (word) => parseQcow2Options(`${word}=1`),
   'qcow2 option value': (word) => parseQcow2Options(`compat=${word}`),

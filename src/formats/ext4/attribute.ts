@@ -32,7 +32,7 @@ export interface Attribute {
 export function attributeOf(fullName: string, value: Uint8Array, path: string): Attribute {
   const dot = fullName.indexOf('.');
   const prefix = dot < 0 ? fullName : fullName.slice(0, dot);
-  const index = (NAMESPACE as Readonly<Record<string, number>>)[prefix];
+  const index = Object.hasOwn(NAMESPACE, prefix) ? (NAMESPACE as Readonly<Record<string, number>>)[prefix] : undefined;
   if (index === undefined) {
     throw new ImagerError(
       'unsupported',

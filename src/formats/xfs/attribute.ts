@@ -23,7 +23,8 @@ const MAXIMUM_VALUE = 65536;
 /** Throws `invalid-input` for names and values that are too long, `unsupported` for other namespaces. */
 export function attributeOf(fullName: string, value: Uint8Array, path: string): Attribute {
   const [prefix, name] = splitName(fullName);
-  const namespace = prefix === 'parent' ? undefined : (NAMESPACE as Readonly<Record<string, Namespace>>)[prefix];
+  const isKnown = prefix !== 'parent' && Object.hasOwn(NAMESPACE, prefix);
+  const namespace = isKnown ? (NAMESPACE as Readonly<Record<string, Namespace>>)[prefix] : undefined;
   if (namespace === undefined) {
     throw new ImagerError(
       'unsupported',
